@@ -41,15 +41,18 @@ class WakeUp:
     """Wakes the tasks that deliver, whenever a row was added to the queue."""
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        self._event: anyio.Event | None = None
 
     def wake(self) -> None:
         """Wake every task that waits."""
-        self._event.set()
-        self._event = anyio.Event()
+        if self._event is not None:
+            self._event.set()
+            self._event = None
 
     def prepare_wait(self) -> anyio.Event:
         """Return the event that the next `wake` sets. Call it before looking into the queue, or a row could be missed."""
+        if self._event is None:
+            self._event = anyio.Event()
         return self._event
 
 

@@ -33,13 +33,13 @@ from plex_companion.cache.open_files import (
 )
 from plex_companion.cache.queries.title_words import CREATE_VOCABULARY
 from plex_companion.cache.record import NO_SESSIONS, ServerBatch, Statements
-from plex_companion.cache.repair import RepairReport, repair, watch_for_damage
+from plex_companion.cache.repair import RepairReport, note_damage, repair
 from plex_companion.cache.replication.position import read_position
 from plex_companion.cache.replication.transaction import Transaction
 from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable, Internal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     import aiosqlite
 
@@ -174,11 +174,11 @@ class Cache:
             StorageError: nothing was written.
             LeadershipLost: nothing was written, because another process leads by now.
         """
-        if self.entry_log is None:
+        log = self.entry_log
+        if log is None:
             await self.transact(transaction.run_alone)
-            return
-        async with self._hold_in_place():
-            await self.entry_log.write(self.writer, transaction)
+        else:
+            await self._write_in_place(lambda writer: log.write(writer, transaction))
 
     async def settle(self) -> None:
         """Commit the transaction that waits for the log, if there is one.
@@ -188,8 +188,7 @@ class Cache:
             LeadershipLost: it was dropped, because another process leads by now.
         """
         if self.entry_log is not None:
-            async with self._hold_in_place():
-                await self.entry_log.settle(self.writer)
+            await self._write_in_place(self.entry_log.settle)
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one transaction, and return what it returns. No other machine repeats it.
@@ -197,16 +196,19 @@ class Cache:
         Raises:
             StorageError: nothing was written.
         """
-        async with self._hold_in_place():
-            return await run_write(self.writer, work)
+        return await self._write_in_place(lambda writer: run_write(writer, work))
 
-    @asynccontextmanager
-    async def _hold_in_place(self) -> AsyncIterator[None]:
+    async def _write_in_place(self, write: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Await a write by the connection of that moment. The file has its name, and its content is not copied meanwhile."""
         async with self._moving:  # a write while the file is copied would be missing from the copy
             self.require_in_place()
-            with watch_for_damage(self.path):
-                yield
+            try:
+                written = await write(self.writer)
+            except sqlite3.DatabaseError as error:
+                note_damage(self.path, error)
+                raise
             self.log_growth.add_commit(self.writer.total_changes)
+            return written
 
     async def checkpoint(self) -> None:
         """Copy the write-ahead log into the file as far as readers allow, while others read and write.
@@ -214,8 +216,11 @@ class Cache:
         Raises:
             StorageError: it could not be copied; the log stays.
         """
-        with watch_for_damage(self.path):
+        try:
             await self.archive.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.DatabaseError as error:
+            note_damage(self.path, error)
+            raise
 
     async def read_position(self) -> Position:
         """Return how far this database has applied the log that several machines share."""

@@ -61,8 +61,12 @@ def is_in_place(path: Path, opened: FileIds) -> bool:
     whole = found.st_size >= _SMALLEST_PAGE and found.st_size % _SMALLEST_PAGE == 0
     if not whole or (found.st_dev, found.st_ino) != opened.main:
         return False
-    beside = zip(("-wal", "-shm"), (opened.wal, opened.shm), strict=True)
-    return all(known is None or _read_file_id(name + suffix) == known for suffix, known in beside)
+    return _has_name(opened.wal, f"{name}-wal") and _has_name(opened.shm, f"{name}-shm")
+
+
+def _has_name(opened: FileId | None, name: str) -> bool:
+    """Return whether an opened file, if there is one, still has this name."""
+    return opened is None or _read_file_id(name) == opened
 
 
 Replacement = Literal["nothing", "no folder", "ours", "cut", "another"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ from plex_companion.cache.migrate import list_migrations, read_schema_version, r
 from plex_companion.errors import BackupFailed, DatabaseNewer, DatabaseUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -175,20 +174,15 @@ def _name_new_file(path: Path) -> Path:
 # Damage met while running
 
 
-@contextmanager
-def watch_for_damage(path: Path) -> Iterator[None]:
-    """Have the next start read every page if SQLite reports damage in this block. The log says so once."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if is_damage(error) and not _name_suspect_file(path).exists():
-            logger.error(  # noqa: TRY400 - SQLite's message is enough
-                "The database is damaged (%s): plex-companion goes on in memory. When it is started again, the damaged "
-                "file is put aside and replaced by the newest good backup",
-                error,
-            )
-            request_full_check(path)
-        raise
+def note_damage(path: Path, error: sqlite3.DatabaseError) -> None:
+    """Have the next start read every page if this error of SQLite reports damage. The log says so once."""
+    if is_damage(error) and not _name_suspect_file(path).exists():
+        logger.error(
+            "The database is damaged (%s): plex-companion goes on in memory. When it is started again, the damaged "
+            "file is put aside and replaced by the newest good backup",
+            error,
+        )
+        request_full_check(path)
 
 
 def request_full_check(path: Path) -> None:

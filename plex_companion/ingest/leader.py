@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.events import ReceivedEvent
     from plex_companion.ingest.queue import EventQueues
-    from plex_companion.models import Moment
+    from plex_companion.models import Connection, Moment
+
+    CountEvents = Callable[[], dict[str, Any]]
 
 POLL_SECONDS = 0.2
 """How often the leader checks for forwarded events."""
@@ -61,39 +63,49 @@ class LeaderRecord:
         return touched
 
     def build_commit(
-        self, states: Mapping[str, State], counters: dict[str, Any], at: int, moved: Collection[str] = ()
+        self, states: Mapping[str, State], count: CountEvents, at: int, moved: Collection[str] = ()
     ) -> LeaderCommit:
         """Build what the next transaction adds; it is false when everything in it can wait.
 
         Args:
             states: the states that may have changed, by link.
-            counters: what was counted so far.
+            count: returns what was counted so far.
             at: the time of the transaction.
             moved: the links that the transaction changes rows of.
         """
-        status, last = LeaderStatus(self.pid, counters), self._last_status
         is_old = not 0 <= at - self._last_status_at < STATUS_INTERVAL_MS
-        due = last is None or last.pid != self.pid or (is_old and status != last)
-        links = [link for link in _list_links(states) if self._is_due(link, is_old=is_old)]
         return LeaderCommit(
             at,
             self.term,
             self.unannounced,
-            status if due else None,
-            links,
+            self._find_due_status(count, is_old=is_old),
+            self._list_due_links(states, is_old=is_old),
             moved,
             tuple(self.received_ids),
             self.load_point,
         )
 
-    def _is_due(self, link: LinkStatus, *, is_old: bool) -> bool:
-        last = self._last_links.get(link.link)
-        return last is None or link.essential != last.essential or (is_old and link != last)
+    def _find_due_status(self, count: CountEvents, *, is_old: bool) -> LeaderStatus | None:
+        last = self._last_status
+        if last is not None and last.pid == self.pid and not is_old:
+            return None
+        status = LeaderStatus(self.pid, count())
+        return status if status != last else None
 
-    def build_final_commit(self, states: Mapping[str, State], counters: dict[str, Any], at: int) -> LeaderCommit:
+    def _list_due_links(self, states: Mapping[str, State], *, is_old: bool) -> list[LinkStatus]:
+        """Return the links of which something is new. What only grows fresher waits until the last status is old."""
+        known = self._last_links
+        found = (
+            _describe_link(link, state)
+            for link, state in states.items()
+            if is_old or link not in known or known[link].essential != _read_essential(state)
+        )
+        return [status for status in found if status != known.get(status.link)]
+
+    def build_final_commit(self, states: Mapping[str, State], count: CountEvents, at: int) -> LeaderCommit:
         """Build what the last transaction adds: the status, whether it could wait or not, without a leader."""
         self._last_status, self._last_links, self.pid = None, {}, NO_LEADER
-        return self.build_commit(states, counters, at)
+        return self.build_commit(states, count, at)
 
     def mark_committed(self, commit: LeaderCommit, term: int | None) -> None:
         """Record that this was committed, in this term."""
@@ -106,18 +118,14 @@ class LeaderRecord:
             self._last_status_at = commit.at
 
 
-def _list_links(states: Mapping[str, State]) -> list[LinkStatus]:
-    return [
-        LinkStatus(
-            link=link,
-            server=state.server.machine_identifier if state.server else None,
-            connection=state.connection,
-            sessions_read=state.sessions_read,
-            last_event_at=state.last_event_at,
-            refreshed_at=state.refreshed_at,
-        )
-        for link, state in states.items()
-    ]
+def _describe_link(link: str, state: State) -> LinkStatus:
+    server, connection, sessions_read = _read_essential(state)
+    return LinkStatus(link, server, connection, sessions_read, state.last_event_at, state.refreshed_at)
+
+
+def _read_essential(state: State) -> tuple[str | None, Connection, bool]:
+    """Return what `LinkStatus.essential` is of a state."""
+    return state.server.machine_identifier if state.server else None, state.connection, state.sessions_read
 
 
 async def receive_forwarded(cache: Cache, queues: EventQueues, now: Callable[[], Moment]) -> None:

@@ -122,7 +122,8 @@ class Live:
         """The status of the leader, if that is another process."""
         self.serialized: dict[tuple[str, str], str] = {}
         """Serialized resources of these states, by link and URI: after a notification, many clients read the same one."""
-        self._published = anyio.Event()
+        self._published: anyio.Event | None = None
+        """Set by the next commit, where somebody waits for it."""
 
     @property
     def state(self) -> State:
@@ -188,8 +189,9 @@ class Live:
         for state in self.states.values():
             state.ids = newest
         self.serialized.clear()
-        self._published.set()
-        self._published = anyio.Event()
+        if self._published is not None:
+            self._published.set()
+            self._published = None
 
     def find_link_of_alert(self, alert_id: int) -> str | None:
         """Return the link of the server that an alert is about; `None` if no state has it."""
@@ -204,8 +206,10 @@ class Live:
 
         Take it before reading and wait for it afterwards, so that no commit in between is missed.
         """
+        if self._published is None:
+            self._published = anyio.Event()
         return self._published
 
     async def wait_for_commit(self) -> None:
         """Wait for the next commit."""
-        await self._published.wait()
+        await self.prepare_wait().wait()

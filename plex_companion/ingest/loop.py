@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.lowlevel
 
 from plex_companion.cache.leadership import LeadershipLost
@@ -50,9 +50,9 @@ async def ingest(
         while True:
             events = await event_queues.drain(BATCH_SIZE)
             batch = await derive_batch(events, live, leader_record)
-            began = anyio.current_time()
+            began = time.monotonic()
             await write_changes(batch.changes, batch.states, live, cache, leader_record)
-            event_queues.fit_share(anyio.current_time() - began)
+            event_queues.fit_share(time.monotonic() - began)
             live.publish(batch.states)
             announce(batch.list_effects(), batch.touched)
             if event_queues:  # clients are notified before the next batch is derived

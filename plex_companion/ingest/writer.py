@@ -46,7 +46,7 @@ async def write_changes(
     about = {link: states.get(link) or live.states[link] for link in (*states, *live.unwritten)}
     changed = {link for link, some in changes.items() if some} | live.unwritten.keys()
     moved = changed if len(live.states) > 1 else ()  # of a single one, everything is read again
-    commit = leader_record.build_commit(about, live.counters.as_dict(), live.now, moved) if leader_record else None
+    commit = leader_record.build_commit(about, live.counters.as_dict, live.now, moved) if leader_record else None
     with anyio.CancelScope(shield=True):  # a transaction that began is finished, also when the program ends
         try:
             if batches or commit:

@@ -362,7 +362,7 @@ class Election:
             link: replace(state, refreshed_at=at) if state.connection.state == "live" else state
             for link, state in self.live.states.items()
         }
-        commit = self.leader_record.build_final_commit(states, self.live.counters.as_dict(), at)
+        commit = self.leader_record.build_final_commit(states, self.live.counters.as_dict, at)
         with anyio.CancelScope(shield=True), suppress(StorageError, LeadershipLost):
             await self.cache.set_lock_timeout(FINAL_WRITE_MS)
             await self.cache.write_batches([], at, commit)

@@ -170,17 +170,21 @@ def count_on(story: Story, other: Story) -> Story:
 def test_what_only_grows_fresher_waits_a_second_and_what_matters_does_not() -> None:
     leader_record, state = LeaderRecord(4711, lambda *_: TouchedUris()), Story().state
     states = {ONLY_LINK: state}
-    first = leader_record.build_commit(states, {}, START)
+
+    def count() -> dict[str, int]:
+        return {"snapshots": 2}
+
+    first = leader_record.build_commit(states, dict, START)
     assert first.status is not None
     leader_record.mark_committed(first, 1)
-    assert not leader_record.build_commit({ONLY_LINK: state}, {}, START + STATUS_INTERVAL_MS), (
+    assert not leader_record.build_commit({ONLY_LINK: state}, dict, START + STATUS_INTERVAL_MS), (
         "the same again is worth no row"
     )
-    assert not leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START + STATUS_INTERVAL_MS - 1)
-    assert leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START + STATUS_INTERVAL_MS)
-    assert leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START - 5_000), "the clock was set back"
+    assert not leader_record.build_commit({ONLY_LINK: state}, count, START + STATUS_INTERVAL_MS - 1)
+    assert leader_record.build_commit({ONLY_LINK: state}, count, START + STATUS_INTERVAL_MS)
+    assert leader_record.build_commit({ONLY_LINK: state}, count, START - 5_000), "the clock was set back"
     state.connection = Connection("down", START, 1, "closed by Plex")
-    assert leader_record.build_commit({ONLY_LINK: state}, {}, START + 1)
+    assert leader_record.build_commit({ONLY_LINK: state}, dict, START + 1)
 
 
 def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
@@ -188,7 +192,7 @@ def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
     leader_record.begin_batch({ONLY_LINK: []}, {ONLY_LINK: []}, {ONLY_LINK: state})
     leader_record.find_uris = lambda *_: TouchedUris(set(), {"plex://clients"})
     leader_record.begin_batch({ONLY_LINK: []}, {ONLY_LINK: []}, {ONLY_LINK: state})
-    commit = leader_record.build_commit({ONLY_LINK: state}, {}, START)
+    commit = leader_record.build_commit({ONLY_LINK: state}, dict, START)
     assert commit.touched == TouchedUris({"plex://events"}, {"plex://clients"})
     leader_record.mark_committed(commit, 1)
-    assert not leader_record.build_commit({ONLY_LINK: state}, {}, START).touched
+    assert not leader_record.build_commit({ONLY_LINK: state}, dict, START).touched
