@@ -8,6 +8,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Struct
+
 from plex_companion.cache.replication.named_write import execute_many
 from plex_companion.models import Connection
 from plex_companion.text import encode_finite
@@ -102,13 +105,12 @@ class LoadPoint:
         return term == self.term and all(used.get(table, 0) < following for table, following in self.ids.items())
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderCommit:
+class LeaderCommit(Struct, frozen=True):
     """The rows that the leader adds to one transaction. Without a `term`, the transaction begins one: the next after the newest."""
 
     at: int
     term: int | None = None
-    touched: TouchedUris = field(default_factory=TouchedUris)
+    touched: TouchedUris = msgspec.field(default_factory=TouchedUris)
     status: LeaderStatus | None = None
     links: Sequence[LinkStatus] = ()
     """The links whose status is written."""

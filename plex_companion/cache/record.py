@@ -450,11 +450,10 @@ END_RULE_TIMER = execute("end_rule_timer", "DELETE FROM rule_timers WHERE rule_i
 MILESTONES = execute_many("milestones", "UPDATE plays SET occurred = ? WHERE id = ?")
 PENDING_MEDIA = execute_many("pending_media", "UPDATE library_changes SET pending = ? WHERE id = ?")
 _INSERT_OCCURRENCE = """
-    INSERT INTO occurrences (id, server, at, type, inferred, data, streams)
-    SELECT :next_id, :server, :at, :type, :inferred, :data, :streams
-    WHERE :history_key IS NULL
-        OR NOT EXISTS (SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key)
+    INSERT INTO occurrences (server, at, type, inferred, data, streams)
+    VALUES (:server, :at, :type, :inferred, :data, :streams)
 """
+_PLAY_OF_HISTORY = "SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key"
 _KEYS = {
     "events": ("id",),
     "occurrences": ("id",),
@@ -539,11 +538,9 @@ def _update_ongoing_plays(connection: sqlite3.Connection, rows: Sequence[Row]) -
 
 def _insert_occurrences(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Insert occurrences, those apart whose play was known from Plex's history. Ids have no holes."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'occurrences'").fetchone()
-    next_id = row[0] + 1 if row else 1
-    for occurrence in rows:
-        values = {"streams": None, **occurrence, "next_id": next_id}  # an earlier version logged none
-        next_id += connection.execute(_INSERT_OCCURRENCE, values).rowcount
+    for row in rows:
+        if row["history_key"] is None or connection.execute(_PLAY_OF_HISTORY, row).fetchone() is None:
+            connection.execute(_INSERT_OCCURRENCE, {"streams": None, **row})  # an earlier version logged none
 
 
 def _upsert_rows(connection: sqlite3.Connection, upsert: Row) -> None:

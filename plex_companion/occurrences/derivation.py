@@ -9,6 +9,7 @@ from plex_companion.changes.kinds import (
     AlertReopened,
     AlertResolved,
     CatalogueRowsRead,
+    ConditionSeen,
     Journaled,
     LibraryItemChanged,
     PlayEventRecorded,
@@ -50,7 +51,7 @@ def derive_occurrences(event: Event, effects: Sequence[Effect], before: State, n
 
     An empty list means that nothing has happened that has a type; so do nearly all reports.
     """
-    followed = [effect for effect in effects if type(effect) not in _SILENT]
+    followed = [effect for effect in effects if type(effect) not in _SILENT and not _is_untyped_play_event(effect)]
     if not isinstance(event, Tick) and _say_nothing_new(followed, before, now):
         return []
     collector = OccurrenceCollector(event, before, now)
@@ -65,15 +66,20 @@ def derive_occurrences(event: Event, effects: Sequence[Effect], before: State, n
     return collector.changes
 
 
-_SILENT = frozenset({Journaled, TranscodeSeen, RefreshRequest})
+_SILENT = frozenset({Journaled, TranscodeSeen, RefreshRequest, ConditionSeen})
 """Frequent effects that lead to no occurrence."""
+
+
+def _is_untyped_play_event(effect: Effect) -> bool:
+    """Return whether an effect is an event of a play that leads to no occurrence: all but a switch of quality are."""
+    return isinstance(effect, PlayEventRecorded) and effect.kind != "decision"
 
 
 def _follow_change(effect: Effect, collector: OccurrenceCollector) -> None:
     match effect:
         case SessionChange():
             _follow_play(effect, collector)
-        case PlayEventRecorded(kind="decision", play_id=play_id):
+        case PlayEventRecorded(play_id=play_id):
             record_decision(effect, collector.find_play(play_id), collector)
         case PlaysImported() | PlaysRepeated():
             record_counted_plays(effect, collector)

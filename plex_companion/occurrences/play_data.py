@@ -38,19 +38,27 @@ def _build_data(play_id: int, item: Item, user: User | None, player: Player | No
 
 
 def _describe_item(item: Item) -> dict[str, Any]:
-    names = (
-        "rating_key",
-        "guid",
-        "type",
-        "title",
-        "grandparent_title",
-        "parent_title",
-        "full_title",
-        "year",
-        "library",
-    )
-    return {name: getattr(item, name) for name in (*names, "library_id", "duration_ms", "live")}
+    return {
+        "rating_key": item.rating_key,
+        "guid": item.guid,
+        "type": item.type,
+        "title": item.title,
+        "grandparent_title": item.grandparent_title,
+        "parent_title": item.parent_title,
+        "full_title": item.full_title,
+        "year": item.year,
+        "library": item.library,
+        "library_id": item.library_id,
+        "duration_ms": item.duration_ms,
+        "live": item.live,
+    }
 
 
 def _describe_player(player: Player) -> dict[str, Any]:
-    return {name: getattr(player, name) for name in ("client_identifier", "title", "product", "platform", "local")}
+    return {
+        "client_identifier": player.client_identifier,
+        "title": player.title,
+        "product": player.product,
+        "platform": player.platform,
+        "local": player.local,
+    }

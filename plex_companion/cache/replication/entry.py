@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from plex_companion.cache.leadership import TouchedUris
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from plex_companion.cache.replication.named_write import WriteCall
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """The writes of one transaction, and what the processes on each machine must know of it."""
 
     at: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import anyio
+from msgspec.structs import replace
 
 from plex_companion.cache.connections import run_in_thread
 from plex_companion.cache.replication.answered import read_answered

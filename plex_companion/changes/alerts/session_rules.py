@@ -172,18 +172,23 @@ def clear_ended_sessions(playing: dict[str, Session], transitions: AlertTransiti
 
 def count_streams(playing: dict[str, Session], transitions: AlertTransitions, limits: Thresholds) -> None:
     """Evaluate how many streams each user plays at once. Stale sessions are not counted."""
-    users: dict[str, list[Session]] = {}
-    for session in playing.values():
-        user = session.user and (session.user.id or session.user.name)
-        if user and not session.stale:
-            users.setdefault(user, []).append(session)
-    many = {user: streams for user, streams in users.items() if limits.streams and len(streams) > limits.streams}
+    many = _find_users_with_many(playing, limits.streams) if 0 < limits.streams < len(playing) else {}
     for kind, user in {*transitions.open_alerts, *transitions.since}:
         if kind == STREAMS and user not in many:
             transitions.clear_timer(STREAMS, user)
     for user, streams in many.items():
         if transitions.has_held_for(STREAMS, user, limits.streams_grace_ms):
             _check_stream_count(user, streams, transitions, limits)
+
+
+def _find_users_with_many(playing: dict[str, Session], most: int) -> dict[str, list[Session]]:
+    """Return the streams of each user who plays more than this many."""
+    users: dict[str, list[Session]] = {}
+    for session in playing.values():
+        known = session.user
+        if known is not None and not session.stale and (user := known.id or known.name):
+            users.setdefault(user, []).append(session)
+    return {user: streams for user, streams in users.items() if len(streams) > most}
 
 
 def _check_stream_count(user: str, streams: list[Session], transitions: AlertTransitions, limits: Thresholds) -> None:
