@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from msgspec import Struct, convert
-from msgspec.structs import force_setattr
+from msgspec import Struct
 
-from plex_companion.models import PlexTvUser, ToolTask
+from plex_companion.models import AlertKind, ImportedRule, PlexTvUser, ToolTask  # noqa: TC001 - forwarded events are decoded by their types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from plex_companion.models import (
         Account,
         Activity,
-        AlertKind,
         CatalogueItem,
         CatalogueSection,
         Client,
@@ -301,12 +299,6 @@ class PlexTvUsersRead(Struct, frozen=True):
     type: ClassVar[str] = "plex_tv_users"
     users: tuple[PlexTvUser, ...]
 
-    def __post_init__(self) -> None:
-        """Convert users that another process forwarded as JSON objects."""
-        given: tuple[Any, ...] = self.users
-        known = tuple(one if isinstance(one, PlexTvUser) else PlexTvUser(**one) for one in given)
-        force_setattr(self, "users", known)
-
 
 class ToolTaskReport(Struct, frozen=True):
     """A tool started work that goes on in Plex, somebody cancelled it, or some of it has ended already."""
@@ -316,13 +308,6 @@ class ToolTaskReport(Struct, frozen=True):
     """As it is to be: `working` or `cancelled`."""
     ended: tuple[str, ...] = ()
     """The libraries whose activity ended before the task was written."""
-
-    def __post_init__(self) -> None:
-        """Convert a task that another process forwarded as JSON."""
-        given: Any = self.task
-        if not isinstance(given, ToolTask):
-            force_setattr(self, "task", convert(given, ToolTask))
-        force_setattr(self, "ended", tuple(self.ended))
 
 
 class StorageReport(Struct, frozen=True):
@@ -442,6 +427,17 @@ class RuleDeleted(RuleReport, frozen=True):
 
     type: ClassVar[str] = "rule_deleted"
     rule_id: int
+
+
+class RulesImported(RuleReport, frozen=True):
+    """Somebody imported a file of rules: all of them are saved, or none."""
+
+    type: ClassVar[str] = "rules_imported"
+    rules: tuple[ImportedRule, ...]
+    enable: bool
+    """Whether all of them run from now on."""
+    after: int = 0
+    """As `RuleSwitched.after`."""
 
 
 class RulesEvaluated(RuleReport, frozen=True):

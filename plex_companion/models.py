@@ -897,6 +897,18 @@ class StoredRule(Struct, frozen=True):
     """Why the companion has disabled it."""
 
 
+class ImportedRule(Struct, frozen=True):
+    """A rule of a file that is imported, beside the rule of its name that there was when the file was read."""
+
+    name: str
+    definition: str | None
+    """As `StoredRule.definition`; `None` if the rule stays as it is."""
+    revision: str
+    """Its revision from now on, if anything about it changes."""
+    replaced: str | None
+    """The revision of the rule of its name; `None` if there was none."""
+
+
 class RuleTimer(Struct, frozen=True):
     """Something that lasts and matches a rule: the rule fires when it has lasted long enough."""
 

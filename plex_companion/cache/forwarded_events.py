@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from msgspec import ValidationError, to_builtins
+from msgspec import ValidationError, convert, to_builtins
 
 from plex_companion.events import (
     Acknowledged,
@@ -20,6 +20,7 @@ from plex_companion.events import (
     ReceivedEvent,
     RuleCreated,
     RuleDeleted,
+    RulesImported,
     RuleSwitched,
     RuleUpdated,
     ToolTaskReport,
@@ -47,9 +48,10 @@ FORWARDABLE = {
         RuleUpdated,
         RuleSwitched,
         RuleDeleted,
+        RulesImported,
     )
 }
-"""Events that our own tools cause. Their fields must be JSON."""
+"""Events that our own tools cause, by their names."""
 
 
 def is_forwardable(event: Event) -> bool:
@@ -87,10 +89,11 @@ class StoredEvent(NamedTuple):
 
     def _decode_event(self) -> Event:
         try:
-            return FORWARDABLE[self.kind](**json.loads(self.body))
-        except (KeyError, TypeError, ValueError, ValidationError):
+            event = cast("Event", convert(json.loads(self.body), FORWARDABLE[self.kind]))
+        except (KeyError, ValueError, ValidationError):
             logger.warning("A forwarded event of the kind %r cannot be read and is dropped", self.kind)
             return Malformed(f"a forwarded event of the kind {self.kind!r}")
+        return event
 
 
 async def read_stored(cache: Cache, last: int = 0) -> list[StoredEvent]:

@@ -17,7 +17,15 @@ from plex_companion.changes.kinds import (
     RuleTimerBegun,
     RuleTimerEnded,
 )
-from plex_companion.events import RuleActionDone, RuleCreated, RuleDeleted, RulesEvaluated, RuleSwitched, RuleUpdated
+from plex_companion.events import (
+    RuleActionDone,
+    RuleCreated,
+    RuleDeleted,
+    RulesEvaluated,
+    RulesImported,
+    RuleSwitched,
+    RuleUpdated,
+)
 from plex_companion.models import PENDING, Delivery, StoredRule
 from plex_companion.text import fold_case
 
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
     from plex_companion.events import RuleReport
-    from plex_companion.models import Moment, PlannedFiring, RulesState, RuleTally
+    from plex_companion.models import ImportedRule, Moment, PlannedFiring, RulesState, RuleTally
 
 MOST_ERRORS = 3
 """A rule whose condition fails this many times in a row is disabled."""
@@ -38,6 +46,17 @@ MOST_NEAR_MISSES = 20
 def handle_rule_report(event: RuleReport, before: State, now: Moment) -> list[Change]:
     """Return the changes of a report about rules. What no longer fits the rules changes nothing."""
     match event:
+        case RulesEvaluated():
+            return _record(event, before, now)
+        case RuleActionDone():
+            return _finish(event, before)
+        case _:
+            return _follow_request(event, before, now)
+
+
+def _follow_request(event: RuleReport, before: State, now: Moment) -> list[Change]:
+    """Do what a person asked for."""
+    match event:
         case RuleCreated():
             return _create(event, before, now)
         case RuleUpdated():
@@ -47,16 +66,21 @@ def handle_rule_report(event: RuleReport, before: State, now: Moment) -> list[Ch
         case RuleDeleted(rule_id=rule_id):
             known = rule_id in before.rules.stored
             return [*_end_timers(before.rules, rule_id), RuleRemoved(rule_id)] if known else []
-        case RulesEvaluated():
-            return _record(event, before, now)
+        case RulesImported():
+            return _import(event, before, now)
         case _:
-            return _finish(event, before) if isinstance(event, RuleActionDone) else []
+            return []
 
 
 def find_rule_by_name(rules: RulesState, name: str) -> StoredRule | None:
     """Return the rule of a name, without regard to case."""
     folded = fold_case(name)
     return next((rule for rule in rules.stored.values() if fold_case(rule.name) == folded), None)
+
+
+def index_rules(rules: RulesState) -> dict[str, StoredRule]:
+    """Return the rules by name, without regard to case."""
+    return {fold_case(rule.name): rule for rule in rules.stored.values()}
 
 
 def _create(event: RuleCreated, before: State, now: Moment) -> list[Change]:
@@ -70,29 +94,69 @@ def _update(event: RuleUpdated, before: State, now: Moment) -> list[Change]:
     rule, namesake = before.rules.stored.get(event.rule_id), find_rule_by_name(before.rules, event.name)
     if rule is None or (namesake and namesake.id != rule.id):
         return []
-    changed = replace(
+    changed = _redefine(rule, event.name, event.definition, event.revision, now)
+    return [*_end_timers(before.rules, rule.id), RuleChanged(changed)]
+
+
+def _redefine(rule: StoredRule, name: str, definition: str, revision: str, now: Moment) -> StoredRule:
+    return replace(
         rule,
-        name=event.name,
-        definition=event.definition,
-        revision=event.revision,
+        name=name,
+        definition=definition,
+        revision=revision,
         updated_at=now.at,
         enabled=False,
         errors=0,
         last_error=None,
         disabled_because=None,
     )
-    return [*_end_timers(before.rules, rule.id), RuleChanged(changed)]
 
 
 def _switch(event: RuleSwitched, before: State, now: Moment) -> list[Change]:
     rule = before.rules.stored.get(event.rule_id)
     if rule is None or rule.enabled == event.enabled:
         return []
-    switched = replace(rule, enabled=event.enabled, revision=event.revision, disabled_because=None)
-    if not event.enabled:
-        return [*_end_timers(before.rules, rule.id), RuleChanged(switched)]
-    enabled = replace(switched, enabled_at=now.at, enabled_after=event.after, errors=0, last_error=None)
-    return [RuleChanged(enabled)]
+    if event.enabled:
+        return [RuleChanged(_enable(rule, event.revision, event.after, now))]
+    disabled = replace(rule, enabled=False, revision=event.revision, disabled_because=None)
+    return [*_end_timers(before.rules, rule.id), RuleChanged(disabled)]
+
+
+def _enable(rule: StoredRule, revision: str, after: int, now: Moment) -> StoredRule:
+    return replace(
+        rule,
+        enabled=True,
+        revision=revision,
+        enabled_at=now.at,
+        enabled_after=after,
+        errors=0,
+        last_error=None,
+        disabled_because=None,
+    )
+
+
+def _import(event: RulesImported, before: State, now: Moment) -> list[Change]:
+    """Save the rules of a file, and disable those that are changed, as when they are changed one by one."""
+    changes: list[Change] = []
+    ids = count(before.ids.rule)
+    for one, known in pair_imported(event, before.rules):
+        rule = known or StoredRule(next(ids), one.name, "", one.revision, now.at, now.at)
+        if one.definition is not None:
+            rule = _redefine(rule, one.name, one.definition, one.revision, now)
+        if event.enable and not rule.enabled:
+            rule = _enable(rule, one.revision, event.after, now)
+        if rule is not known:
+            changes += [*_end_timers(before.rules, rule.id), RuleChanged(rule)]
+    return changes
+
+
+def pair_imported(event: RulesImported, rules: RulesState) -> list[tuple[ImportedRule, StoredRule | None]]:
+    """Return the rules of an import, each with the rule of its name; none if one of those is not as it was when the file
+    was read.
+    """
+    by_name = index_rules(rules)
+    found = [(one, by_name.get(fold_case(one.name))) for one in event.rules]
+    return found if all(one.replaced == (known and known.revision) for one, known in found) else []
 
 
 def _end_timers(rules: RulesState, rule_id: int) -> Iterator[Change]:

@@ -153,4 +153,4 @@ def test_what_ended_before_the_task_was_written_counts_and_later_reports_of_it_d
 def test_a_report_survives_being_forwarded_to_another_process() -> None:
     report = ToolTaskReport(EVERYTHING, ("1",))
     body = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(report)))
-    assert FORWARDABLE["tool_task"](**body) == report
+    assert msgspec.convert(body, FORWARDABLE["tool_task"]) == report

@@ -133,11 +133,36 @@ def test_a_file_that_is_no_json_says_what_a_file_of_toml_is_called(folder: Path,
     assert "a file of TOML ends with .toml" in text
 
 
-def test_a_rule_of_a_taken_name_is_not_imported(shell: Shell) -> None:
-    shell.well("import", "late.json")
+def test_an_import_says_of_each_rule_whether_it_was_added_changed_or_is_as_before(folder: Path, shell: Shell) -> None:
+    long = {**LATE, "name": "Long"}
+    (folder / "late.json").write_text(json.dumps([LATE, long]), encoding="utf-8")
+    assert shell.well("import", "late.json", "--enable").endswith("2 added, 0 changed, 0 unchanged.\n")
+    changed = [{**LATE, "cooldown": "1h"}, long, {**LATE, "name": "More"}]
+    (folder / "late.json").write_text(json.dumps(changed), encoding="utf-8")
+    lines = shell.well("import", "late.json").splitlines()
+    assert lines[0::2] == [
+        "  1  off  Late (changed, disabled until you enable it again)",
+        "  2  on   Long (unchanged)",
+        "  3  off  More (added)",
+        "1 added, 1 changed, 1 unchanged.",
+    ]
+    lines = shell.well("import", "late.json", "--enable").splitlines()
+    assert lines[0::2] == [
+        "  1  on   Late (unchanged, enabled)",
+        "  2  on   Long (unchanged)",
+        "  3  on   More (unchanged, enabled)",
+        "0 added, 0 changed, 3 unchanged.",
+    ]
+
+
+def test_a_database_that_refuses_one_rule_of_a_file_keeps_none_of_it(folder: Path, shell: Shell) -> None:
+    (folder / "late.json").write_text(json.dumps([LATE, {**LATE, "name": "Long"}]), encoding="utf-8")
+    with closing(connect(folder / "cache.sqlite3")) as database, database:
+        refuse = "BEFORE INSERT ON rules WHEN NEW.name = 'Long' BEGIN SELECT RAISE(ABORT, 'full'); END"
+        database.execute(f"CREATE TRIGGER refuses {refuse}")
     code, text = shell.run("import", "late.json")
-    assert code == 2
-    assert "There is a rule called 'Late' already. Nothing was imported" in text
+    assert (code, text) == (1, "plex-companion: The database cache.sqlite3 cannot be used: full.\n")
+    assert "There are no rules yet" in shell.well()
 
 
 def test_a_file_can_be_tried_without_saving_it(shell: Shell) -> None:

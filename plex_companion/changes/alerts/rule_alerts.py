@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plex_companion.changes.rule_reports import list_current_firings, list_failed_rules
-from plex_companion.events import RuleDeleted, RulesEvaluated, RuleSwitched, RuleUpdated
+from plex_companion.changes.rule_reports import list_current_firings, list_failed_rules, pair_imported
+from plex_companion.events import RuleDeleted, RulesEvaluated, RulesImported, RuleSwitched, RuleUpdated
 
 if TYPE_CHECKING:
     from plex_companion.changes.alerts.transitions import AlertTransitions
@@ -28,6 +28,10 @@ def evaluate_rule_report(event: RuleReport, before: State, transitions: AlertTra
                 transitions.open("rule_failed", str(rule.id), title, rule_id=str(rule.id), rule=rule.name)
         case RuleSwitched(rule_id=rule_id) | RuleUpdated(rule_id=rule_id) | RuleDeleted(rule_id=rule_id):
             transitions.resolve("rule_failed", str(rule_id))
+        case RulesImported():
+            for one, known in pair_imported(event, before.rules):
+                if known is not None and (event.enable or one.definition is not None):
+                    transitions.resolve("rule_failed", str(known.id))
         case _:
             pass
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.database import open_cache
+from plex_companion.cache.database import StorageError, open_cache
 from plex_companion.commands.reports.archive import suggest_fix
 from plex_companion.commands.rules.rule_files import format_file, parse_file
-from plex_companion.commands.rules.saving import read_rules, save_rule, switch_stored_rule
+from plex_companion.commands.rules.saving import read_rules, save_rules, switch_stored_rule
 from plex_companion.companion import read_clock
 from plex_companion.errors import NotFound, SettingsError, StartError, ToolError
 from plex_companion.ingest.threads import compute_off_loop
@@ -26,14 +27,15 @@ from plex_companion.text import SecretFilter, format_count
 from plex_companion.times import parse_window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import tzinfo
 
     from plex_companion.cache.database import Cache
-    from plex_companion.models import Rule
+    from plex_companion.models import Rule, StoredRule
     from plex_companion.settings import Settings
 
 NO_RULES = "There are no rules yet. Make one in a conversation, or import a file: plex-companion rules import FILE."
+ADDED, CHANGED, UNCHANGED = "added", "changed", "unchanged"
 SHOWN = 10
 """The most firings, and the most near misses, that are printed."""
 
@@ -45,7 +47,10 @@ async def _open(settings: Settings, demo: int) -> AsyncIterator[Cache]:
         message = f"There is no database {path} yet: {suggest_fix(settings, demo=demo)}"
         raise StartError(message)
     async with open_cache(path, backups=settings.backups) as cache:
-        yield cache
+        try:
+            yield cache
+        except StorageError as error:
+            raise StartError(f"The database {path} cannot be used: {error}.") from error
 
 
 async def list_rules(settings: Settings, *, demo: int = 0, as_json: bool = False) -> str:
@@ -63,10 +68,14 @@ async def list_rules(settings: Settings, *, demo: int = 0, as_json: bool = False
 
 
 def _format_status(rule: dict[str, Any]) -> str:
-    state = "on" if rule["enabled"] else "off"
     fired = f"fired {format_count(rule['fired'], 'time')}" if rule["fired"] else "never fired"
     why = f"\n     Disabled: {rule['disabled_because']}" if rule["disabled_because"] else ""
-    return f"{rule['id']:>3}  {state:3}  {rule['name']} ({fired})\n     {rule['sentence']}{why}"
+    return _format_line(rule, fired) + why
+
+
+def _format_line(rule: dict[str, Any], what: str) -> str:
+    state = "on" if rule["enabled"] else "off"
+    return f"{rule['id']:>3}  {state:3}  {rule['name']} ({what})\n     {rule['sentence']}"
 
 
 async def try_rule(settings: Settings, text: str, since: str, *, demo: int = 0, as_json: bool = False) -> str:
@@ -154,22 +163,36 @@ async def export_rules(settings: Settings, to: Path | None, *, demo: int = 0) ->
 
 
 async def import_rules(settings: Settings, file: Path, *, enable: bool, demo: int = 0) -> str:
-    """Save the rules of a file, all or none, and return a line for each. They are disabled unless `enable` is set.
+    """Save the rules of a file, all or none, and return a line for each that says what became of it.
+
+    A rule replaces the one of its name. New and changed ones are disabled unless `enable` is set.
 
     Raises:
+        Conflict: somebody else has changed one of them meanwhile.
         SettingsError: the file cannot be read, or a rule in it is wrong or has the name of another.
         StartError: the database cannot be used, or the process that listens does not answer.
     """
     rules = await _read_file(settings, file)
     async with _open(settings, demo) as cache:
-        known = {rule.name.casefold() for rule in (await read_rules(cache)).stored.values()}
-        if taken := [rule.name for rule in rules if rule.name.casefold() in known]:
-            message = f"There is a rule called '{taken[0]}' already. Nothing was imported: rename it in {file.name}."
-            raise SettingsError(message)
-        saved = [await save_rule(cache, settings, rule) for rule in rules]
-        if enable:
-            saved = [await switch_stored_rule(cache, settings, str(one.id), enabled=True) for one in saved]
-        return "\n".join(await compute_off_loop(lambda: [_format_status(serialize_status(one)) for one in saved]))
+        saved = await save_rules(cache, settings, rules, enable=enable)
+    return await compute_off_loop(partial(_format_import, saved))
+
+
+def _format_import(saved: Sequence[tuple[StoredRule | None, StoredRule]]) -> str:
+    outcomes = [_describe_import(*one) for one in saved]
+    lines = [_format_line(serialize_status(new), word) for (_, new), word in zip(saved, outcomes, strict=True)]
+    counts = Counter(word.partition(",")[0] for word in outcomes)
+    return "\n".join([*lines, ", ".join(f"{counts[word]} {word}" for word in (ADDED, CHANGED, UNCHANGED)) + "."])
+
+
+def _describe_import(old: StoredRule | None, new: StoredRule) -> str:
+    if old is None:
+        return ADDED
+    word = UNCHANGED if old.definition == new.definition else CHANGED
+    switched = (
+        "" if old.enabled == new.enabled else ", enabled" if new.enabled else ", disabled until you enable it again"
+    )
+    return word + switched
 
 
 async def _read_file(settings: Settings, file: Path) -> list[Rule]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import SettingsError, ToolError
 from plex_companion.rules.engine.stored_form import decode_rule
 from plex_companion.rules.rule_format import format_rule, parse_rule
+from plex_companion.text import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -61,6 +62,6 @@ def _list_given(whole: Any, name: str) -> list[Any]:
 def _check_names(rules: list[Rule], name: str) -> None:
     seen: set[str] = set()
     for rule in rules:
-        if rule.name.casefold() in seen:
+        if fold_case(rule.name) in seen:
             raise SettingsError(f"{name} has two rules called '{rule.name}'. Give one of them another name.")
-        seen.add(rule.name.casefold())
+        seen.add(fold_case(rule.name))

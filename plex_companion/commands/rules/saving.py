@@ -13,14 +13,18 @@ from plex_companion.cache.load import load_rules, load_state
 from plex_companion.cache.lock import open_lock
 from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.replication.position import EMPTY, read_position
+from plex_companion.changes.rule_reports import index_rules
 from plex_companion.companion import read_clock
 from plex_companion.errors import StartError
 from plex_companion.events import ReceivedEvent
 from plex_companion.ingest.live import Live
 from plex_companion.occurrences.reading import read_newest_number
-from plex_companion.rules.engine.requests import find_stored_rule, request_creation, request_switch
+from plex_companion.rules.engine.requests import find_stored_rule, request_import, request_switch
+from plex_companion.text import fold_case
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plex_companion.cache.database import Cache
     from plex_companion.models import Rule, RulesState, StoredRule
     from plex_companion.rules.engine.requests import RuleRequest
@@ -52,27 +56,38 @@ async def switch_stored_rule(cache: Cache, settings: Settings, text: str, *, ena
     return find_stored_rule(await read_rules(cache), str(stored.id))
 
 
-async def save_rule(cache: Cache, settings: Settings, rule: Rule) -> StoredRule:
-    """Save a rule, disabled.
+async def save_rules(
+    cache: Cache, settings: Settings, rules: Sequence[Rule], *, enable: bool
+) -> list[tuple[StoredRule | None, StoredRule]]:
+    """Save rules, all or none, and return each as it was before and as it is now. A rule replaces the one of its name.
 
     Raises:
-        Conflict: another rule has its name.
+        Conflict: somebody else has changed one of them meanwhile.
         StartError: the process that listens does not answer.
     """
-    await send_request(cache, settings, request_creation(await read_rules(cache), rule, secrets.token_hex(8)))
-    return find_stored_rule(await read_rules(cache), rule.name)
+    before = await read_rules(cache)
+    revisions = [secrets.token_hex(8) for _ in rules]
+    newest = await read_newest_number(cache)
+    request = request_import(before, rules, revisions, enable=enable, newest=newest)
+    if request is not None:
+        await send_request(cache, settings, request)
+    old, new = index_rules(before), index_rules(await read_rules(cache))
+    names = [fold_case(rule.name) for rule in rules]
+    return [(old.get(name), new[name]) for name in names if name in new]
 
 
 async def send_request(cache: Cache, settings: Settings, request: RuleRequest) -> None:
     """Let the process that listens change rules, and wait until it has. Where there is none, change them here.
 
     Raises:
+        Conflict: it cannot be done, because of what somebody else has done meanwhile.
         StartError: that process does not answer.
     """
     event = ReceivedEvent(request.event, read_clock())
     with open_lock(cache.path) as lock:
         if lock.try_acquire():
             await _apply(cache, settings, event)
+            request.is_done(await read_rules(cache))
             return
     await write_forwarded(cache, {settings.link_id: [event]})
     with anyio.move_on_after(SECONDS):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from plex_companion.changes.rule_reports import find_rule_by_name
+from msgspec.structs import replace
+
+from plex_companion.changes.rule_reports import find_rule_by_name, index_rules, pair_imported
 from plex_companion.errors import Conflict, NotFound
-from plex_companion.events import RuleCreated, RuleDeleted, RuleSwitched, RuleUpdated
-from plex_companion.rules.engine.stored_form import encode_definition
+from plex_companion.events import RuleCreated, RuleDeleted, RulesImported, RuleSwitched, RuleUpdated
+from plex_companion.models import ImportedRule
+from plex_companion.rules.engine.stored_form import decode_rule, encode_definition
 from plex_companion.text import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from plex_companion.events import RuleReport
     from plex_companion.models import Rule, RulesState, StoredRule
@@ -74,6 +77,47 @@ def request_switch(stored: StoredRule, revision: str, *, enabled: bool, newest: 
         return known is None or known.enabled == enabled
 
     return RuleRequest(event, is_switched)
+
+
+def request_import(
+    rules: RulesState, given: Sequence[Rule], revisions: Sequence[str], *, enable: bool, newest: int
+) -> RuleRequest | None:
+    """Return the request to save the rules of a file, all or none; `None` if all of them are there as they are wanted.
+
+    A rule replaces the one of its name, which is disabled then unless `enable` is set. Afterwards `is_done` raises
+    `Conflict` if somebody else has changed one of them before.
+
+    Args:
+        rules: the rules that there are.
+        given: the rules of the file, each of another name.
+        revisions: one for each of them.
+        enable: whether all of them run from now on.
+        newest: the number of the newest occurrence.
+    """
+    known = index_rules(rules)
+    imported = tuple(_prepare_import(known, *one) for one in zip(given, revisions, strict=True))
+    event = RulesImported(imported, enable, newest)
+    if all(
+        one.definition is None and (not enable or (old and old.enabled)) for one, old in pair_imported(event, rules)
+    ):
+        return None
+
+    def is_saved(after: RulesState) -> bool:
+        if any(rule.revision in revisions for rule in after.stored.values()):
+            return True
+        if not pair_imported(event, after):
+            raise Conflict(
+                "Somebody else has just changed one of these rules. Nothing was imported: repeat the command."
+            )
+        return False
+
+    return RuleRequest(event, is_saved)
+
+
+def _prepare_import(known: Mapping[str, StoredRule], rule: Rule, revision: str) -> ImportedRule:
+    old = known.get(fold_case(rule.name))
+    same = old is not None and replace(rule, id=old.id, enabled=old.enabled) == decode_rule(old)
+    return ImportedRule(rule.name, None if same else encode_definition(rule), revision, old.revision if old else None)
 
 
 def request_deletion(stored: StoredRule) -> RuleRequest:
