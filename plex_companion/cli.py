@@ -58,6 +58,7 @@ CATALOGUE_REPORTS = {
 ITEM_TYPES = ("movie", "show", "season", "episode", "artist", "album", "track", "photoalbum")
 STORAGE_GROUPS = ("library", "show", "resolution", "codec", "year_added", "user_watched")
 RULE_ACTIONS = ("list", "test", "enable", "disable", "export", "import")
+RULE_FORMATS = ("json", "toml")
 MOST_ROWS = 10_000
 MOST_DEMOS = 9
 """The most servers of `--demo N`: so many have a name."""
@@ -355,6 +356,8 @@ def _add_rules(commands: argparse._SubParsersAction[Parser]) -> None:
     rules.add_argument("--since", default="30d", metavar="TIME", help="test: beginning of the past to try it on (30d)")
     rules.add_argument("--enable", action="store_true", help="import: let the rules run from now on")
     rules.add_argument("--json", action="store_true", help="list and test: print JSON")
+    form = {**one_of(RULE_FORMATS), "metavar": "FORMAT"}
+    rules.add_argument("--format", **form, help="export: json or toml (toml if the file's name ends so, else json)")
 
 
 def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -667,7 +670,7 @@ def _run_rules(flags: argparse.Namespace) -> int:
         case "enable" | "disable":
             run = partial(rule_commands.switch, settings, what, enabled=action == "enable", demo=flags.demo)
         case "export":
-            run = partial(rule_commands.export_rules, settings, what and Path(what), demo=flags.demo)
+            run = partial(rule_commands.export_rules, settings, what and Path(what), flags.format, demo=flags.demo)
         case "import":
             run = partial(rule_commands.import_rules, settings, Path(what), enable=flags.enable, demo=flags.demo)
         case _:

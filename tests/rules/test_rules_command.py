@@ -89,6 +89,15 @@ def test_what_is_exported_can_be_imported_elsewhere(folder: Path, shell: Shell) 
     assert "off" in shell.well("import", "out.json")
 
 
+def test_an_export_is_toml_if_the_name_of_its_file_says_so(folder: Path, shell: Shell) -> None:
+    shell.well("import", "late.json")
+    shell.well("export", "out.toml")
+    assert (folder / "out.toml").read_text(encoding="utf-8").startswith('[[rules]]\nname = "Late"\n')
+    assert "1 unchanged." in shell.well("import", "out.toml")
+    assert shell.well("export", "--format", "toml") == (folder / "out.toml").read_text(encoding="utf-8")
+    assert json.loads(shell.well("export", "--format", "json")) == json.loads(shell.well("export"))
+
+
 def test_an_export_holds_no_secret(folder: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLEX_TOKEN", "canary-t0ken-8d1f")
     told = {**LATE, "then": [{"action": "alert", "title": "canary-t0ken-8d1f"}]}
@@ -112,6 +121,9 @@ BAD: tuple[tuple[tuple[str, ...], Any, int, str], ...] = (
     (("test", "7"), LATE, 1, "There is no rule '7'"),
     (("test", "late.json", "--since", "soon"), LATE, 2, "soon"),
     (("export", "late.json"), LATE, 2, "late.json cannot be written"),
+    (("export", "out.json", "--format", "toml"), LATE, 2, "out.json would be imported as JSON"),
+    (("export", "out.toml", "--format", "json"), LATE, 2, "out.toml would be imported as TOML"),
+    (("export", "--format", "yaml"), LATE, 2, "must be one of json, toml, not 'yaml'"),
 )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.database import StorageError, open_cache
 from plex_companion.commands.reports.archive import suggest_fix
-from plex_companion.commands.rules.rule_files import format_file, parse_file
+from plex_companion.commands.rules.rule_files import format_file, is_toml, parse_file
 from plex_companion.commands.rules.saving import read_rules, save_rules, switch_stored_rule
 from plex_companion.companion import read_clock
 from plex_companion.errors import NotFound, SettingsError, StartError, ToolError
@@ -142,16 +142,29 @@ async def switch(settings: Settings, text: str, *, enabled: bool, demo: int = 0)
     return f"The rule {stored.id} '{stored.name}' is {'enabled' if enabled else 'disabled'}. {sentence}.{note}"
 
 
-async def export_rules(settings: Settings, to: Path | None, *, demo: int = 0) -> str:
+async def export_rules(settings: Settings, to: Path | None, form: str | None = None, *, demo: int = 0) -> str:
     """Write the rules to a file, or return them. They name targets, and hold no address and no secret.
 
+    Args:
+        settings: of this program.
+        to: the file, which is none yet; `None` to return its text.
+        form: `json` or `toml`. Without it, the name of the file decides, as it does when the file is imported.
+        demo: the number of demo servers whose database it is.
+
     Raises:
-        SettingsError: the file exists, or cannot be written.
+        NotSupported: the package for TOML is not installed.
+        SettingsError: the file exists, cannot be written, or has a name by which it would be read as another format.
         StartError: there is no database, or it cannot be used.
     """
+    toml = is_toml(to.name) if to else form == "toml"
+    if to and form and toml != (form == "toml"):
+        message = (
+            f"{to} would be imported as {'TOML' if toml else 'JSON'}: a file of TOML, and no other, ends with .toml."
+        )
+        raise SettingsError(message)
     async with _open(settings, demo) as cache:
         stored = [*(await read_rules(cache)).stored.values()]
-    text = SecretFilter(settings.list_secrets()).hide(format_file(stored))
+    text = SecretFilter(settings.list_secrets()).hide(format_file(stored, toml=toml))
     if to is None:
         return text.rstrip()
     try:

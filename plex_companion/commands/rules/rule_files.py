@@ -1,4 +1,4 @@
-"""Files of rules: JSON as they are exported, JSON or TOML as they are imported. Pure."""
+"""Files of rules, in JSON or TOML. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.errors import SettingsError, ToolError
+from plex_companion.errors import NotSupported, SettingsError, ToolError
+from plex_companion.rules.conditions import INSTALL
 from plex_companion.rules.engine.stored_form import decode_rule
 from plex_companion.rules.rule_format import format_rule, parse_rule
 from plex_companion.text import fold_case
@@ -19,10 +20,26 @@ if TYPE_CHECKING:
 EXAMPLE = '{"rules": [{"name": …, "when": ["play.started"], "then": [{"action": "alert", "title": …}]}]}'
 
 
-def format_file(rules: Iterable[StoredRule]) -> str:
-    """Return rules as a file of JSON, without their ids, which mean nothing elsewhere."""
+def is_toml(name: str) -> bool:
+    """Return whether a file of this name is read as TOML. Every other is JSON."""
+    return name.lower().endswith(".toml")
+
+
+def format_file(rules: Iterable[StoredRule], *, toml: bool = False) -> str:
+    """Return rules as a file, without their ids, which mean nothing elsewhere.
+
+    Raises:
+        NotSupported: the package that writes TOML is not installed.
+    """
     listed = [{name: value for name, value in format_rule(decode_rule(one)).items() if name != "id"} for one in rules]
-    return json.dumps({"rules": listed}, ensure_ascii=False, indent=2) + "\n"
+    if not toml:
+        return json.dumps({"rules": listed}, ensure_ascii=False, indent=2) + "\n"
+    try:
+        import tomli_w  # noqa: PLC0415 - not everybody needs it
+    except ImportError:
+        message = f"To write TOML, a package is needed that is not installed: {INSTALL}"
+        raise NotSupported(message, reason="not_installed") from None
+    return tomli_w.dumps({"rules": listed})
 
 
 def parse_file(text: str, name: str, targets: Collection[str]) -> list[Rule]:
@@ -44,9 +61,9 @@ def parse_file(text: str, name: str, targets: Collection[str]) -> list[Rule]:
 
 def _load(text: str, name: str) -> Any:
     try:
-        return tomllib.loads(text) if name.lower().endswith(".toml") else json.loads(text)
+        return tomllib.loads(text) if is_toml(name) else json.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = "TOML" if name.lower().endswith(".toml") else "JSON (a file of TOML ends with .toml)"
+        kind = "TOML" if is_toml(name) else "JSON (a file of TOML ends with .toml)"
         raise SettingsError(f"{name} is not {kind}: {error}.") from None
 
 
