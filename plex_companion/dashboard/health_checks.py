@@ -10,6 +10,7 @@ from plex_companion.text import clean, format_count, format_size
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
+    from plex_companion.mqtt.broker_status import BrokerStatus
 
 Verdict = Literal["good", "bad", "unknown"]
 
@@ -21,6 +22,8 @@ class HealthCheck:
     name: str
     verdict: Verdict
     words: str
+    since: int | None = None
+    """Since when it is so, where that is known, in milliseconds since 1970."""
 
 
 def check_plex(state: State) -> list[HealthCheck]:
@@ -73,6 +76,18 @@ def check_chronicle(role: str, behind: int | None, problem: str | None) -> Healt
             "Chronicle", "bad", f"This machine {part}. It lacks {format_count(behind, 'entry', 'entries')}."
         )
     return HealthCheck("Chronicle", "good", f"This machine {part}.")
+
+
+def check_broker(broker: BrokerStatus, *, listens: bool) -> HealthCheck:
+    """Check whether the MQTT broker is connected, which only the process that listens to Plex knows."""
+    if not listens:
+        return HealthCheck("MQTT broker", "unknown", "The process that listens to Plex keeps the connection to it.")
+    if broker.connected:
+        return HealthCheck("MQTT broker", "good", "It is connected, for Home Assistant.", broker.since)
+    if broker.problem is not None:
+        words = f"It is not connected: {clean(broker.problem)}. plex-companion keeps trying."
+        return HealthCheck("MQTT broker", "bad", words, broker.since)
+    return HealthCheck("MQTT broker", "unknown", "It is being connected.")
 
 
 _CHRONICLE_ROLES = {

@@ -69,19 +69,19 @@ class PublisherContext:
 async def publish_forever(context: PublisherContext) -> NoReturn:
     """Publish to the broker, forever. While it is away, attempts to connect are repeated, and nothing else waits."""
     cursor = await _read_cursor(context)
-    topics, waits, reason = Topics(parse_cursor(cursor)[0]), context.waits(), ""
+    topics, waits, status = Topics(parse_cursor(cursor)[0]), context.waits(), context.status
     position: str | None = None
+    status.begin()
     while True:
         connection = BrokerConnection(context, topics, cursor, position)
         try:
             await connection.run()
         except BrokerLost as lost:
-            if str(lost) != reason or context.status.connected:
-                reason = str(lost)
-                logger.warning("The MQTT broker at %s: %s; trying again", context.address.host, reason)
+            if str(lost) != status.problem:
+                logger.warning("The MQTT broker at %s: %s; trying again", context.address.host, lost)
+            status.lose(str(lost), context.now())
         if connection.is_ready:
             position, waits = connection.position, context.waits()
-        context.status.connected = False
         await anyio.sleep(next(waits))
 
 
@@ -157,8 +157,8 @@ class BrokerConnection:
         await client.publish(self.topics.status, ONLINE, qos=1, retain=True)
         if not self.is_ready:
             logger.info("The MQTT broker at %s is connected", self.context.address.host)
-        self.is_ready = self.context.status.connected = True
-        self.context.status.connects += 1
+        self.is_ready = True
+        self.context.status.connect(self.context.now())
 
     async def _receive(self, client: Client) -> None:
         async for message in client.messages:

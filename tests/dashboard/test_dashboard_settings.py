@@ -14,12 +14,13 @@ from support.application import home
 
 from plex_companion.changes.state import State
 from plex_companion.commands.setup.hosts import HOSTS as INSTALLABLE
-from plex_companion.dashboard.health_checks import check_chronicle, check_database, check_plex
+from plex_companion.dashboard.health_checks import check_broker, check_chronicle, check_database, check_plex
 from plex_companion.dashboard.pages.settings_page import HOSTS
 from plex_companion.dashboard.recent_log import LINES, keep_recent_log
 from plex_companion.dashboard.setting_rows import list_setting_rows
 from plex_companion.dashboard.static_files import load_files
 from plex_companion.models import Connection
+from plex_companion.mqtt.broker_status import BrokerStatus
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,6 +130,36 @@ def test_the_part_of_this_machine_in_the_chronicle_is_said(
 ) -> None:
     check = check_chronicle(role, behind, problem)
     assert (check.verdict, words in check.words) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("broker", "listens", "verdict", "words", "since"),
+    [
+        (BrokerStatus(), False, "unknown", "The process that listens to Plex", None),
+        (BrokerStatus(), True, "unknown", "It is being connected", None),
+        (BrokerStatus(connected=True, since=5), True, "good", "It is connected", 5),
+        (
+            BrokerStatus(since=7, problem="its host is not found"),
+            True,
+            "bad",
+            "not connected: its host is not found",
+            7,
+        ),
+    ],
+)
+def test_the_connection_to_the_broker_is_said_by_the_process_that_keeps_it(
+    broker: BrokerStatus, *, listens: bool, verdict: str, words: str, since: int | None
+) -> None:
+    check = check_broker(broker, listens=listens)
+    assert (check.verdict, words in check.words, check.since) == (verdict, True, since)
+
+
+def test_a_broker_that_stays_away_is_away_since_it_was_lost() -> None:
+    broker = BrokerStatus()
+    broker.connect(1)
+    broker.lose("the connection was lost", 2)
+    broker.lose("nothing listens on that port", 3)
+    assert (broker.connected, broker.since, broker.problem) == (False, 2, "nothing listens on that port")
 
 
 async def test_the_manifest_makes_the_page_installable(tmp_path: Path) -> None:

@@ -236,6 +236,25 @@ async def test_what_happens_while_the_broker_is_away_for_a_moment_is_published_o
     assert again.list_payloads(TRIGGER) == ["play.started", "play.stopped"]
 
 
+async def test_the_page_of_settings_says_whether_the_broker_is_connected_and_never_where_it_is(
+    broker: Broker, demo: Demo, tmp_path: Path
+) -> None:
+    async with home(tmp_path, demo=demo, mqtt_url=broker.url) as it, httpx2.AsyncClient() as web:
+
+        async def wait_for(words: str) -> str:
+            with anyio.fail_after(HANG_SECONDS):
+                while words not in (page := (await web.get(f"{it.url}/settings")).text):  # noqa: ASYNC110 - pages tell nobody
+                    await anyio.sleep(0.05)
+            return page
+
+        connected = await wait_for("It is connected, for Home Assistant. Since <time")
+        broker.stop()
+        lost = await wait_for("plex-companion keeps trying. Since <time")
+    for page in (connected, lost):
+        assert PASSWORD not in page
+        assert f":{broker.port}" not in page
+
+
 async def test_what_another_process_has_published_meanwhile_is_not_repeated(
     broker: Broker, demo: Demo, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from plex_companion.dashboard.health_checks import check_chronicle, check_database, check_plex
+from plex_companion.dashboard.health_checks import check_broker, check_chronicle, check_database, check_plex
 from plex_companion.dashboard.setting_rows import list_setting_rows
 from plex_companion.text import clean
 
@@ -59,7 +59,7 @@ def build_settings_routes(companion: Companion, layout: PageLayout, recent_log: 
 
 
 async def _check(companion: Companion) -> list[HealthCheck]:
-    """Check every server, then the database."""
+    """Check every server, then the database and what else is set."""
     cache, states = companion.cache, companion.states
     checks = [
         replace(check, name=f"{_name_server(state)}: {check.name.lower()}") if len(states) > 1 else check
@@ -70,6 +70,8 @@ async def _check(companion: Companion) -> list[HealthCheck]:
     checks.append(check_database(companion.live.storage, size_bytes=size, schema=cache.schema, role=role))
     if (member := companion.chronicle) is not None:
         checks.append(check_chronicle(member.role, member.behind, member.problem))
+    if companion.settings.mqtt_url is not None:
+        checks.append(check_broker(companion.broker, listens=companion.live.listens))
     return checks
 
 
