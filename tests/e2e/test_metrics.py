@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,12 +140,18 @@ async def test_a_stream_is_counted_when_it_begins(it: Home) -> None:
         assert await _value(it, "plex_companion_http_requests_open") == 2
 
 
-async def test_calls_of_tools_are_counted_by_what_came_of_them(it: Home) -> None:
+@asynccontextmanager
+async def _open_client(it: Home) -> AsyncIterator[Client]:
     headers = {"authorization": f"Bearer {TOKEN}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=HANG_SECONDS) as web,
         Client(streamable_http_client(f"{it.url}/mcp", http_client=web)) as client,
     ):
+        yield client
+
+
+async def test_calls_of_tools_are_counted_by_what_came_of_them(it: Home) -> None:
+    async with _open_client(it) as client:
         await client.call_tool("live_sessions", {})
         await client.call_tool("library_list", {})
         await client.call_tool("library_scan", {"library_name": "x"})
@@ -225,6 +232,8 @@ async def test_the_dashboard_of_grafana_asks_for_metrics_that_are_there(it: Home
         for name in re.findall(r"plex_companion_\w+", target["expr"])
     }
     assert len(asked) > 10
+    async with _open_client(it) as client:
+        await client.call_tool("companion_status", {})
     assert asked - set(_samples(await _scraped(it))) == set()
 
 
