@@ -49,7 +49,7 @@ def scenarios() -> str:
 
 def occurrences() -> str:
     """Return a table row for every type of occurrence."""
-    play = set(OCCURRENCE_TYPES["play.started"].data_schema["properties"])
+    play = set(OCCURRENCE_TYPES["play.paused"].data_schema["properties"])
     common = play - {"play_id", "item", "user", "player", "decision", "view_offset_ms"}
     rows = ["| type | when | data | filters |", "|---|---|---|---|"]
     for one in OCCURRENCE_TYPES.values():

@@ -449,10 +449,26 @@ REMOVE_RULE = execute("remove_rule", "DELETE FROM rules WHERE id = :id")
 END_RULE_TIMER = execute("end_rule_timer", "DELETE FROM rule_timers WHERE rule_id = :rule_id AND subject = :subject")
 MILESTONES = execute_many("milestones", "UPDATE plays SET occurred = ? WHERE id = ?")
 PENDING_MEDIA = execute_many("pending_media", "UPDATE library_changes SET pending = ? WHERE id = ?")
-_INSERT_OCCURRENCE = """
+_LOOKED_AT = 10_000
+"""The most plays of a player, the newest, that are looked at for one of the same user."""
+_IS_FIRST_ON_PLAYER = f"""
+    CASE
+    WHEN json_extract(:data, '$.user.id') IS NULL OR json_extract(:data, '$.player.client_identifier') IS NULL THEN 'null'
+    WHEN EXISTS (
+        SELECT 1 FROM (
+            SELECT user_id FROM plays INDEXED BY plays_by_player
+            WHERE client_identifier = json_extract(:data, '$.player.client_identifier')
+                AND id < CAST(json_extract(:data, '$.play_id') AS INTEGER)
+            ORDER BY started_at DESC, id DESC LIMIT {_LOOKED_AT}
+        ) WHERE user_id = json_extract(:data, '$.user.id')
+    ) THEN 'false'
+    ELSE 'true' END
+"""  # noqa: S608 - our own number
+_INSERT_OCCURRENCE = f"""
     INSERT INTO occurrences (server, at, type, inferred, data, streams)
-    VALUES (:server, :at, :type, :inferred, :data, :streams)
-"""
+    VALUES (:server, :at, :type, :inferred,
+        iif(:type = 'play.started', json_set(:data, '$.first_on_player', json({_IS_FIRST_ON_PLAYER})), :data), :streams)
+"""  # noqa: S608 - the same
 _PLAY_OF_HISTORY = "SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key"
 _KEYS = {
     "events": ("id",),

@@ -109,7 +109,18 @@ _OF_ALERT = ("kind", "severity")
 _USERS = _array(_USER)
 
 _DECLARED = (
-    _declare("play.started", "Somebody starts to watch or listen. A pause that ends is no start.", _PLAY, _OF_PLAY),
+    _declare(
+        "play.started",
+        "Somebody starts to watch or listen. A pause that ends is no start.",
+        {
+            **_PLAY,
+            "first_on_player": {
+                **_FLAG,
+                "description": "Whether no earlier play of this user on this player is known.",
+            },
+        },
+        _OF_PLAY,
+    ),
     _declare("play.paused", "A play is paused.", _PLAY, _OF_PLAY),
     _declare("play.resumed", "A paused play goes on.", _PLAY, _OF_PLAY),
     _declare(

@@ -175,6 +175,12 @@ def _describe_local(comparison: Comparison, words: ConditionWords) -> bool:
     return comparison.sign in {"==", "!="} and words.add("local", "at home" if is_local else "away from home")
 
 
+def _describe_first(comparison: Comparison, words: ConditionWords) -> bool:
+    is_first = (comparison.sign == "==") == (comparison.values[0] is True)
+    used = "that they have not used before" if is_first else "that they have used before"
+    return comparison.sign in {"==", "!="} and words.add("first", f"on a player {used}")
+
+
 def _describe_hour(comparison: Comparison, words: ConditionWords) -> bool:
     bounds = _read_hours(comparison)
     if bounds is None:
@@ -325,6 +331,7 @@ DESCRIBED_SUBJECTS: dict[str, Callable[[Comparison, ConditionWords], bool]] = {
         "resolution", "in {}", {"4k": "4K", "8k": "8K", "1080": "1080p", "720": "720p", "sd": "SD"}
     ),
     "data.player.local": _describe_local,
+    "data.first_on_player": _describe_first,
     "data.player.title": _describe_by("player", "on {}"),
     "data.player.product": _describe_by("player", "with {}"),
     "data.player.platform": _describe_by("platform", "on {}"),

@@ -46,6 +46,7 @@ _CLAUSES = {
 }
 _PLACES = ("of", "resolution", "size", "length", "count", "library", "player", "platform", "server")
 _REST = (
+    "first",
     "local",
     "day",
     "hours",

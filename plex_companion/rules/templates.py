@@ -88,6 +88,12 @@ def _list_about_people(targets: Collection[str], user: str, show: str, last_epis
             cooldown_ms=HOUR_MS,
         ),
         _build(
+            "Somebody on a player that is new to them",
+            "play.started",
+            "data.first_on_player",
+            _tell(targets, "{data.user.name} has a new player", _WHO_AND_WHAT),
+        ),
+        _build(
             f"Somebody has finished {show}",
             "play.watched",
             f"data.item.grandparent_title == {_quote(show)} && data.item.title == {_quote(last_episode)}",

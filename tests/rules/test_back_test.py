@@ -127,12 +127,17 @@ def expect_outages(month: PastMonth) -> Expected:
     return sorted(began + 5 * MINUTE for began, ended in month.outages if ended - began >= 5 * MINUTE), {}
 
 
+def expect_new_players(month: PastMonth) -> Expected:
+    return split({play.began: {"data.first_on_player": play.is_first_on_player} for play in month.plays})
+
+
 EXPECTED: dict[str, Callable[[PastMonth], Expected]] = {
     "4K is transcoded": expect_alerts("transcode_4k"),
     "Paused for 30 minutes": expect_long_pauses,
     "More than 3 streams": expect_many_streams,
     "A large stream away from home": expect_large_streams,
     "Pip after 21:00": expect_late_plays,
+    "Somebody on a player that is new to them": expect_new_players,
     "Somebody has finished Harbour Street": expect_last_episode,
     "A player reports an error": expect_alerts("playback_error", 10 * MINUTE),
     "New episode, and Pip has watched everything before": expect_caught_up,

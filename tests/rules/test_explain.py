@@ -220,8 +220,8 @@ def test_names_in_a_sentence_are_short_and_visible() -> None:
 @pytest.mark.parametrize("names", [("x" * 50, "y" * 50, "z" * 51), ('The "Kid"\\', "A\tB\nC", "\N{PARTY POPPER}")])
 def test_each_ready_made_rule_can_be_saved_as_it_is(targets: tuple[str, ...], names: tuple[str, str, str]) -> None:
     templates = list_templates(targets, *names)
-    assert len(templates) == 12
-    assert len({rule.name for rule in templates}) == 12
+    assert len(templates) == 13
+    assert len({rule.name for rule in templates}) == 13
     for rule in templates:
         assert parse_rule(format_rule(rule), targets) == rule
         assert not rule.enabled

@@ -47,6 +47,11 @@ class MadeUpPlay:
     """When it was watched, if it was."""
     pause: MadeUpPause | None
 
+    @property
+    def is_first_on_player(self) -> bool:
+        """Whether its user is said to have a new player."""
+        return self.number % 40 == 1
+
 
 @dataclass(frozen=True)
 class MadeUpMedia:
@@ -186,7 +191,7 @@ def build_play_rows(play: MadeUpPlay) -> list[Row]:
         "bandwidth_kbps": play.bandwidth,
         "view_offset_ms": 0,
     }
-    rows = [build_row(play.began, "play.started", data)]
+    rows = [build_row(play.began, "play.started", {**data, "first_on_player": play.is_first_on_player})]
     if play.pause is not None:
         rows.append(build_row(play.pause.began, "play.paused", data))
         if play.pause.ended < play.ended:

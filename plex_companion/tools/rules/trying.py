@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def rule_templates(companion: Companion) -> Annotated[Json, Shape(RuleTemplates)]:
-    """List a dozen ready-made rules with a sentence each. Change names, numbers and times in them, then rule_test and rule_create."""
+    """List ready-made rules with a sentence each. Change names, numbers and times in them, then rule_test and rule_create."""
     names = await read_usual_names(companion.cache)
     rules = list_templates(companion.settings.list_notify_targets(), *names)
     templates = await compute_off_loop(
