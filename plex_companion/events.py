@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DeliveryProgress,
         Device,
         HistoryRow,
+        LibraryCheck,
         Moment,
         PlannedFiring,
         RuleTally,
@@ -264,6 +265,8 @@ class CataloguePage(Struct, frozen=True):
     """Items that are gone though no notification announced it, as the catalogue knew them."""
     caught_up: Mapping[str, tuple[User, ...]] = {}
     """By new episode: the users who had watched every earlier one of its show."""
+    checks: tuple[LibraryCheck, ...] = ()
+    """The libraries whose daily comparison has ended."""
     news: bool = True
     """Whether the items changed since they were first read. The first fill brings no changes, so it announces none."""
 

@@ -64,6 +64,7 @@ OccurrenceName = Literal[
     "connection.restored",
     "client.new",
     "scan.finished",
+    "library.checked",
     "server.updated",
     "rule.fired",
 ]
@@ -595,6 +596,21 @@ class CatalogueSection(Struct, frozen=True):
     photos: int | None = None
     detail: str | None = None
     """Why it could not be read."""
+
+
+class LibraryCheck(Struct, frozen=True):
+    """What the daily comparison found a library to be."""
+
+    section_id: str
+    title: str
+    type: str
+    count: int | None = None
+    """Movies, episodes or tracks; `None` of photos, whose files the catalogue does not know."""
+    size_bytes: int | None = None
+    scanned_at: int | None = None
+    """When Plex scanned it last."""
+    added_at: int | None = None
+    """When the newest of its items was added."""
 
 
 class Alert(Struct, frozen=True):

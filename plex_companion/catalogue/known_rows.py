@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from plex_companion.cache.connections import run_read
 from plex_companion.cache.database import StorageError, explain_unreadable
+from plex_companion.catalogue.queries import LEAVES
 from plex_companion.models import CatalogueSection
 
 if TYPE_CHECKING:
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.database import Cache
     from plex_companion.plex.xml.catalogue_rows import KeyRow
+
+
+class SectionSize(NamedTuple):
+    """How large a library is."""
+
+    items: int
+    """Movies, episodes or tracks."""
+    size_bytes: int
+    added_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,22 @@ class KnownRows:
         """Return the number of items of a library by type."""
         sql = "SELECT type, count(*) FROM items WHERE section_id = :section AND server = :server GROUP BY type"
         return {row[0]: row[1] for row in await self._read(sql, section=section_id)}
+
+    async def measure_sections(self) -> dict[str, SectionSize]:
+        """Return how large each library is, by its id."""
+        sql = f"""
+            SELECT section_id, count(*), coalesce(sum(size_bytes), 0), max(added_at) FROM items INDEXED BY items_sizes
+            WHERE server = :server AND type IN {LEAVES} AND section_id IS NOT NULL GROUP BY section_id
+        """  # noqa: S608 - our own words
+        return {row[0]: SectionSize(*row[1:]) for row in await self._read(sql)}
+
+    async def read_checks(self) -> dict[str, int]:
+        """Return when the daily comparison of each library was last reported, by its id."""
+        sql = """
+            SELECT data ->> 'library_id', max(at) FROM occurrences
+            WHERE type = 'library.checked' AND server = :server GROUP BY 1
+        """
+        return {row[0]: row[1] for row in await self._read(sql)}
 
     async def find_different(self, rows: Sequence[KeyRow]) -> list[str]:
         """Return the keys of rows that are unknown, or whose times or view count have changed since they were read."""

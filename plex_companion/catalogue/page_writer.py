@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from plex_companion.companion import Companion
-    from plex_companion.models import CatalogueItem, CatalogueSection
+    from plex_companion.models import CatalogueItem, CatalogueSection, LibraryCheck
 
 SLICE = 50
 """Items of a transaction: other events wait while it is written."""
@@ -67,6 +67,10 @@ class PageWriter:
                 news=news,
             )
             await self._send(await self._add_new_media(page) if news else page)
+
+    async def report_checks(self, server: str, checks: Sequence[LibraryCheck]) -> None:
+        """Report libraries whose daily comparison has ended."""
+        await self._send(CataloguePage(next(self._numbers), server, checks=tuple(checks)))
 
     async def forget_paths(self, server: str) -> None:
         """Remove the paths of all files."""

@@ -14,12 +14,13 @@ from plex_companion.catalogue.comparison import SectionComparison
 from plex_companion.catalogue.first_fill import fill_sections
 from plex_companion.catalogue.item_requests import KINDS, read_key_page
 from plex_companion.catalogue.item_updater import KEYS, CatalogueUpdater
+from plex_companion.catalogue.library_checks import list_due_checks
 from plex_companion.catalogue.new_media import add_new_media
 from plex_companion.catalogue.page_writer import PageWriter
 from plex_companion.errors import NotFound, ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from plex_companion.catalogue.item_updater import CatalogueTimeouts
     from plex_companion.catalogue.touched_items import TouchedItems
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 STORM = 1_000
 """More touched items than this are read with pauses, as when Plex refreshes a whole library."""
+SOONEST = 0.9
+"""The part of a day after which a library may be reported again: a comparison may come somewhat early."""
 GONE_AT_ONCE = 200
 """Items of a deleted library that one transaction removes."""
 MOST_LEVELS = 4
@@ -182,6 +185,10 @@ class _Keeper:
             self._details_after = 0
             self.ask_for_libraries()
         rows = await self.updater.known.read_sections()
+        if daily:
+            await self._report_checks(
+                [one for one in sections if one.section_id in rows and rows[one.section_id].complete]
+            )
         return all(rows[one.section_id].complete for one in sections if one.section_id in rows)
 
     async def _compare(self, section: Section, row: CatalogueSection, *, thorough: bool) -> None:
@@ -198,6 +205,20 @@ class _Keeper:
         await self.updater.write_section(
             replace(row, title=section.title, as_of=began, total=sum(counts.values()), detail=None)
         )
+
+    async def _report_checks(self, sections: Sequence[Section]) -> None:
+        """Report what libraries are, once a day and not at each start of the program."""
+        companion, known = self.updater.companion, self.updater.known
+        now = companion.now_ms
+        checks = list_due_checks(
+            sections,
+            await known.measure_sections(),
+            await known.read_checks(),
+            companion.state.server_since or now,
+            now - round(self.updater.timeouts.compare * 1000 * SOONEST),
+        )
+        if checks:
+            await self.updater.writer.report_checks(self.updater.server, checks)
 
     async def _drop_sections(self, sections: tuple[Section, ...]) -> dict[str, CatalogueSection]:
         """Remove libraries that Plex no longer has, or that are others under an old id. Return the rest."""

@@ -175,6 +175,20 @@ _DECLARED = (
         {"library": _TEXT, "library_id": _TEXT, "added": {"type": "integer"}, "titles": _array(_ID)},
         ("library",),
     ),
+    _declare(
+        "library.checked",
+        "A library was compared with Plex, as happens once a day: how large it is, and for how long nothing happened to it.",
+        {
+            "library": _TEXT,
+            "library_id": _TEXT,
+            "library_type": {**_TEXT, "description": "movie, show, artist or photo."},
+            "count": {**_WHOLE, "description": "Movies, episodes or tracks."},
+            "size_bytes": {**_WHOLE, "description": "Of all their files."},
+            "days_since_scan": {**_WHOLE, "description": "Whole days since Plex last scanned it."},
+            "days_since_added": {**_WHOLE, "description": "Whole days since its newest item was added."},
+        },
+        ("library",),
+    ),
     _declare("server.updated", "Plex runs another version than before.", {"from": _ID, "to": _ID}, ()),
     _declare(
         "rule.fired",

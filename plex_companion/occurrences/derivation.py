@@ -26,6 +26,7 @@ from plex_companion.changes.kinds import (
 from plex_companion.events import Tick
 from plex_companion.occurrences.collector import OccurrenceCollector, find_milestones
 from plex_companion.occurrences.counted_plays import record_counted_plays
+from plex_companion.occurrences.library_data import record_checks
 from plex_companion.occurrences.media_groups import complete_items, follow_item, record_groups
 from plex_companion.occurrences.play_states import (
     end_session,
@@ -87,6 +88,7 @@ def _follow_change(effect: Effect, collector: OccurrenceCollector) -> None:
             follow_item(change, collector)
         case CatalogueRowsRead():
             complete_items(effect, collector)
+            record_checks(collector)
         case ServerSeen():
             collector.former_server = None
             record_version(effect, collector)

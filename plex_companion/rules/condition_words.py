@@ -269,7 +269,7 @@ def _describe_amount(
 
 def _turn_singular(words: str) -> str:
     words = words.replace("streams are", "stream is").replace("streams", "stream")
-    return words.replace("minutes", "minute").replace("items", "item")
+    return words.replace("minutes", "minute").replace("items", "item").replace("days", "day")
 
 
 def _describe_bandwidth(place: str, form: str) -> Callable[[Comparison, ConditionWords], bool]:
@@ -350,6 +350,8 @@ DESCRIBED_SUBJECTS: dict[str, Callable[[Comparison, ConditionWords], bool]] = {
     "data.bandwidth_kbps": _describe_bandwidth("own_bandwidth", "with a stream of {}"),
     "data.size_bytes": _describe_size,
     "data.count": _describe_amount("count", "({} items)"),
+    "data.days_since_scan": _describe_amount("scan", "that was not scanned for {} days", _SIZES),
+    "data.days_since_added": _describe_amount("growth", "that got nothing new for {} days", _SIZES),
     "data.percent": _describe_amount("percent", "at {} %", _SIZES),
     "minutes(data.watched_ms)": _describe_amount("watched", "after {} minutes", _SIZES),
     "minutes(data.down_ms)": _describe_amount("down", "after {} minutes", _SIZES),

@@ -41,10 +41,11 @@ _CLAUSES = {
     "connection.restored": "Plex is connected again",
     "client.new": "a new player appears",
     "scan.finished": "a scan adds something",
+    "library.checked": "the daily comparison finds {library}",
     "server.updated": "Plex runs another version",
     "rule.fired": "{rule} fires",
 }
-_PLACES = ("of", "resolution", "size", "length", "count", "library", "player", "platform", "server")
+_PLACES = ("of", "resolution", "size", "length", "count", "scan", "growth", "library", "player", "platform", "server")
 _REST = (
     "first",
     "local",
@@ -98,7 +99,7 @@ def _describe_when(rule: Rule, words: ConditionWords) -> str:
     places = words.places
     clauses = [*_describe_actions_of_plays(rule, places), *(_describe_clause(rule, name, places) for name in rule.when)]
     shown = [clause for clause in dict.fromkeys(clauses) if clause]
-    qualifiers = "" if any(name.startswith(("play.", "media.")) for name in rule.when) else _qualify(places)
+    qualifiers = "" if any(name.startswith(("play.", "media.")) for name in rule.when) else _qualify(places, rule)
     rest = [places[place] for place in _REST if place in places]
     return " ".join(part for part in (format_choice(shown), qualifiers, *rest) if part)
 
@@ -125,6 +126,7 @@ def _describe_clause(rule: Rule, name: str, places: dict[str, str]) -> str:
         media=_describe_thing(places),
         alert=_describe_alert(places),
         rule=places.get("rule", "another rule"),
+        library=places.get("library", "a library").removeprefix("in "),
         span=span,
     )
 
@@ -139,8 +141,9 @@ def _describe_thing(places: dict[str, str]) -> str:
     return f"{thing} {_qualify(places)}".rstrip()
 
 
-def _qualify(places: dict[str, str]) -> str:
-    return " ".join(places[place] for place in _PLACES if place in places)
+def _qualify(places: dict[str, str], rule: Rule | None = None) -> str:
+    named = rule is not None and "library.checked" in rule.when  # whose clause has the library
+    return " ".join(places[place] for place in _PLACES if place in places and not (named and place == "library"))
 
 
 def _describe_alert(places: dict[str, str]) -> str:

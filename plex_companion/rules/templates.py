@@ -118,6 +118,20 @@ def _list_about_media(targets: Collection[str], user: str) -> list[Rule]:
             _tell(targets, "Large: {data.title}", "In {data.library}"),
         ),
         _build(
+            "A library of more than 2 TB",
+            "library.checked",
+            "data.size_bytes > 2000000000000",
+            _tell(targets, "{data.library} has more than 2 TB", "{data.count} titles"),
+            cooldown_ms=30 * DAY_MS,
+        ),
+        _build(
+            "Nothing scanned for a week",
+            "library.checked",
+            "data.days_since_scan >= 7",
+            _tell(targets, "{data.library} was not scanned for {data.days_since_scan} days", ""),
+            cooldown_ms=7 * DAY_MS,
+        ),
+        _build(
             "A scan found something new",
             "scan.finished",
             "",

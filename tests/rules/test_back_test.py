@@ -131,6 +131,10 @@ def expect_new_players(month: PastMonth) -> Expected:
     return split({play.began: {"data.first_on_player": play.is_first_on_player} for play in month.plays})
 
 
+def expect_checks(month: PastMonth, part: str, cooldown: int, is_met: Callable[[int, int], bool]) -> Expected:
+    return split({at: {part: is_met(size, days)} for at, size, days in month.checks}, cooldown)
+
+
 EXPECTED: dict[str, Callable[[PastMonth], Expected]] = {
     "4K is transcoded": expect_alerts("transcode_4k"),
     "Paused for 30 minutes": expect_long_pauses,
@@ -142,6 +146,12 @@ EXPECTED: dict[str, Callable[[PastMonth], Expected]] = {
     "A player reports an error": expect_alerts("playback_error", 10 * MINUTE),
     "New episode, and Pip has watched everything before": expect_caught_up,
     "More than 50 GB at once": expect_large,
+    "A library of more than 2 TB": lambda month: expect_checks(
+        month, "data.size_bytes > 2000000000000", 30 * DAY, lambda size, _: size > 2_000 * GIGABYTE
+    ),
+    "Nothing scanned for a week": lambda month: expect_checks(
+        month, "data.days_since_scan >= 7", 7 * DAY, lambda _, days: days >= 7
+    ),
     "A scan found something new": lambda month: (space(month.scans, 24 * HOUR), {}),
     "Plex out of reach for 5 minutes": expect_outages,
     "A new player": lambda month: (sorted(month.players), {}),

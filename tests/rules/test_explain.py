@@ -121,6 +121,12 @@ def explain_json(when: list[str], only_if: str = "", **rest: Any) -> str:
         (["rule.fired"], 'data.rule.name == "Late"', 'When the rule "Late" fires'),
         (["client.new"], 'data.player.platform == "Roku"', 'When a new player appears on "Roku"'),
         (["scan.finished"], 'data.library == "Films"', 'When a scan adds something in the library "Films"'),
+        (["library.checked"], 'data.library == "Films"', 'When the daily comparison finds the library "Films"'),
+        (
+            ["library.checked"],
+            'data.library in ["Films", "Shows"] && data.days_since_added > 1',
+            'When the daily comparison finds the library "Films" or "Shows" that got nothing new for more than 1 day',
+        ),
         (["server.updated"], 'data.server_name == "Attic"', 'When Plex runs another version on the server "Attic"'),
         (
             ["play.started"],
@@ -194,7 +200,7 @@ def test_a_sentence_leaves_no_part_of_a_condition_out(subject: str) -> None:
             sentence = explain_json([name], only_if)
             plain = explain_json([name])
             assert sentence != plain
-            assert all(word in sentence for word in [*words.places.values(), *words.quoted])
+            assert all(word.removeprefix("in ") in sentence for word in [*words.places.values(), *words.quoted])
 
 
 def fits(only_if: str, name: str) -> bool:
@@ -220,8 +226,8 @@ def test_names_in_a_sentence_are_short_and_visible() -> None:
 @pytest.mark.parametrize("names", [("x" * 50, "y" * 50, "z" * 51), ('The "Kid"\\', "A\tB\nC", "\N{PARTY POPPER}")])
 def test_each_ready_made_rule_can_be_saved_as_it_is(targets: tuple[str, ...], names: tuple[str, str, str]) -> None:
     templates = list_templates(targets, *names)
-    assert len(templates) == 13
-    assert len({rule.name for rule in templates}) == 13
+    assert len(templates) == 15
+    assert len({rule.name for rule in templates}) == 15
     for rule in templates:
         assert parse_rule(format_rule(rule), targets) == rule
         assert not rule.enabled

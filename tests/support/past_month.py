@@ -72,6 +72,8 @@ class PastMonth:
     alerts: list[tuple[int, str]] = field(default_factory=list)
     outages: list[tuple[int, int]] = field(default_factory=list)
     scans: list[int] = field(default_factory=list)
+    checks: list[tuple[int, int, int]] = field(default_factory=list)
+    """When a library was compared, its size, and the days since it was scanned."""
     players: list[int] = field(default_factory=list)
 
     def list_playing(self, at: int) -> list[MadeUpPlay]:
@@ -89,6 +91,9 @@ class PastMonth:
         found += [
             build_row(at, "scan.finished", {"library": "Films", "added": 1, "titles": ["A"]}) for at in self.scans
         ]
+        for at, size, days in self.checks:
+            checked = {"library": "Films", "count": 9, "size_bytes": size, "days_since_scan": days}
+            found.append(build_row(at, "library.checked", checked))
         found += [build_row(at, "client.new", {"player": {"title": "New", "platform": "Roku"}}) for at in self.players]
         found.sort(key=lambda row: row["at"])
         numbered = [
@@ -122,6 +127,9 @@ def make_month(seed: int, *, busy: int = 4) -> PastMonth:
         began = day + random.randrange(DAY // 2)
         if random.random() < 0.7:
             month.outages.append((began, began + random.randint(MINUTE, 12 * MINUTE)))
+        month.checks.append(
+            (day + HOUR, 1_400 * GIGABYTE + 40 * GIGABYTE * (day - MONTH_AGO) // DAY, (day // DAY) % 12)
+        )
     month.players += [MONTH_AGO + random.randrange(25 * DAY) for _ in range(7)]
     return month
 

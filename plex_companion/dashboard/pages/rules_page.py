@@ -68,6 +68,7 @@ OCCURRENCES: dict[OccurrenceName, str] = {
     "connection.restored": "Plex was back",
     "client.new": "A new player",
     "scan.finished": "A scan",
+    "library.checked": "The daily look at a library",
     "server.updated": "Another version of Plex",
     "rule.fired": "Another rule fired",
 }
