@@ -233,7 +233,7 @@ def _read_text(given: Mapping[str, Any], key: str, where: str, most: int | None,
 
 
 def _clean_lines(text: str, between: str) -> str:
-    return between.join(clean(line).strip() for line in text.strip().splitlines())
+    return between.join(clean(line).strip() for line in text.splitlines()).strip()
 
 
 def _list_actions() -> str:

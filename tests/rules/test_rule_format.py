@@ -126,6 +126,12 @@ def test_names_and_texts_hold_only_what_can_be_read() -> None:
         parse_rule(build(name="\u200b\x00"), TARGETS)
 
 
+def test_a_line_that_nothing_is_left_of_leaves_no_space_at_an_end() -> None:
+    rule = parse_rule(build(name="\x1b\nLate\r\x1b", then=[{**ALERT, "title": "\x07\x0bLook\x0b\x07"}]), TARGETS)
+    assert (rule.name, rule.then[0]) == ("Late", AlertAction("Look", "info"))
+    assert parse_rule(format_rule(rule), TARGETS) == rule
+
+
 def test_a_message_needs_a_target_that_is_set() -> None:
     with pytest.raises(Invalid, match=r"no target is set\. Set PLEX_COMPANION_NOTIFY"):
         parse_rule(build(then=[{"action": "notify", "title": "x", "targets": ["family"]}]), ())
