@@ -61,7 +61,9 @@ class Verdict:
 
     matched: bool
     failed: str | None = None
-    """The only part of it that was not true, as it is written; `None` if it matched or several were not."""
+    """The only one of several parts that was not true, as it is written; `None` otherwise: where there is one part, or where
+    several were not true, the occurrence was not nearly meant.
+    """
     error: str | None = None
     """Why it could not be evaluated."""
 
@@ -95,7 +97,7 @@ class Condition:
         activation = self._activate(occurrence, facts)
         found = [(operand, _evaluate(operand.expression, activation)) for operand in self.operands]
         others = [(operand, value) for operand, value in found if value is not True]
-        failed = others[0][0].text if len(others) == 1 else None
+        failed = others[0][0].text if len(others) == 1 < len(found) else None
         errors = [value for _, value in others if isinstance(value, str)]  # anything false absorbs them
         error = explain_failure(errors[0]) if errors and len(errors) == len(others) else None
         return Verdict(not others, failed, error)

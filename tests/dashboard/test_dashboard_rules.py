@@ -112,7 +112,7 @@ async def test_no_other_site_and_no_nonsense_switches_a_rule(it: Home) -> None:
 
 async def test_what_a_rule_did_and_missed_stands_on_its_page(it: Home) -> None:
     films = it.demo.state.list_kind("movie")
-    rule_id = await save(it, only_if=f'data.item.title == "{films[0].title}"')
+    rule_id = await save(it, only_if=f'data.item.title == "{films[0].title}" && data.item.type == "movie"')
     await post(it, f"/rules/{rule_id}/switch", **read_form(await get(it, "/rules")))
     it.demo.start(films[1], user=1, player=1)
     await it.until(lambda: it.application.companion.live.state.rules.stored[int(rule_id)].near_misses)

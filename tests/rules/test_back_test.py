@@ -57,10 +57,10 @@ def space(times: Iterable[int], cooldown: int) -> list[int]:
 
 
 def split(parts: dict[int, dict[str, bool]], cooldown: int = 0) -> Expected:
-    """When all parts were true, and which part was not where all others were."""
+    """When all parts were true, and which of several parts was not where all others were."""
     firings = space((at for at, true in parts.items() if all(true.values())), cooldown)
     misses = {at: [part for part, is_true in true.items() if not is_true] for at, true in parts.items()}
-    return firings, {at: failed[0] for at, failed in misses.items() if len(failed) == 1}
+    return firings, {at: failed[0] for at, failed in misses.items() if len(failed) == 1 < len(parts[at])}
 
 
 def expect_alerts(kind: str, cooldown: int = 0) -> Callable[[PastMonth], Expected]:

@@ -101,7 +101,7 @@ def test_a_condition_about_a_list_is_met(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "failed"),
     [
-        ('data.user.name == "Anna"', 'data.user.name == "Anna"'),
+        ('data.user.name == "Anna"', None),
         ('data.user.name == "Pip"  &&\n hour(at)  < 22', "hour(at) < 22"),
         ('data.user.name == "Pip" && data.player.local == false', "data.player.local == false"),
         ('data.user.name == "&&" && true', 'data.user.name == "&&"'),
@@ -109,12 +109,12 @@ def test_a_condition_about_a_list_is_met(source: str) -> None:
         ("true && (false || false) && !false", "(false || false)"),
         ("false && false", None),
         ("true && data.item.year > 3 && false", None),
-        ("false || false", "false || false"),
-        ("false || true && false", "false || true && false"),
+        ("false || false", None),
+        ("false || true && false", None),
         ("true && data.view_offset_ms / 0 == 1 && false", None),
     ],
 )
-def test_a_near_miss_names_the_only_part_that_was_not_true(source: str, failed: str | None) -> None:
+def test_a_near_miss_names_the_only_one_of_several_parts_that_was_not_true(source: str, failed: str | None) -> None:
     assert judge(source) == Verdict(matched=False, failed=failed)
 
 
