@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 GATHER_MS, MOST_GATHER_MS = 250, 700
 """How long a message waits for the next of its cause, since they come in several commits; and for all of them together."""
+BURST = 3
+"""So many messages of one rule that wait together are a burst, and more of it may come at the next tick, as while a scan goes on."""
+BURST_GATHER_MS, MOST_BURST_MS = 6_000, 30_000
+"""How long a burst waits for the next of it, longer than from one tick to the next; and for all of it."""
 REFUSED = "refused"
 """Begins the outcome of a message that the service took for wrong: what else waits is sent meanwhile."""
 NOT_TAKEN = "not taken"
@@ -80,9 +85,16 @@ def plan_send(waiting: Sequence[QueuedMessage], sent_at: Sequence[int], now: int
 
 
 def _find_group_end(due: Sequence[QueuedMessage], now: int) -> int:
-    """Return when new messages have had the time to be joined by others: when none came for a while, or soon anyway."""
-    new = [one.delivery.created_at for one in due if one.delivery.tries == 0]
-    return min(max(new) + GATHER_MS, min(new) + MOST_GATHER_MS) if new else now
+    """Return when new messages have had the time to be joined by others: when none came for a while, or soon anyway.
+
+    A message that is in no burst is not held up by one: the burst goes with it, as far as it has come.
+    """
+    new = [one.delivery for one in due if one.delivery.tries == 0]
+    counts = Counter(one.rule_id for one in new)
+    if single := [one.created_at for one in new if one.rule_id is None or counts[one.rule_id] < BURST]:
+        return min(max(single) + GATHER_MS, min(single) + MOST_GATHER_MS)
+    times = [one.created_at for one in new]
+    return min(max(times) + BURST_GATHER_MS, min(times) + MOST_BURST_MS) if times else now
 
 
 def _find_free_time(sent_at: Sequence[int], now: int, rate: int) -> int:

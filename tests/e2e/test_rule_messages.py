@@ -103,7 +103,9 @@ async def test_what_the_chat_did_not_take_before_a_restart_arrives_after_it(tmp_
 
 
 @pytest.mark.slow
-async def test_a_mass_add_is_a_few_messages_that_list_everything(tmp_path: Path) -> None:
+async def test_a_mass_add_that_is_recorded_over_several_ticks_is_one_message_that_lists_everything(
+    tmp_path: Path,
+) -> None:
     async with (
         open_demo(alive=False, speed=1_000.0) as demo,
         chat_server() as chat,
@@ -116,7 +118,7 @@ async def test_a_mass_add_is_a_few_messages_that_list_everything(tmp_path: Path)
             while len(list_films(chat)) < 60:
                 await chat.receiver.until(len(chat.receiver.received) + 1)
         assert len(list_films(chat)) == len(set(list_films(chat))) == 60
-        assert len(chat.receiver.received) <= 5
+        assert len(chat.receiver.received) <= 2, "at the first tick, perhaps two were ready, which are no burst yet"
 
 
 def list_films(chat: ChatServer) -> list[str]:

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from support.frames import START
 from support.outbox import build_delivery, build_message
 
+from plex_companion.app import TICK_SECONDS
 from plex_companion.changes.deliveries import GIVEN_UP_MS, DeliveryAttempt
 from plex_companion.notify.schedule import (
+    BURST_GATHER_MS,
     GATHER_MS,
+    MOST_BURST_MS,
     MOST_GATHER_MS,
     QueuedMessage,
     is_given_up,
@@ -43,8 +46,8 @@ def after(group: Sequence[QueuedMessage], answer: DeliveryAttempt, at: int) -> l
 
 
 def test_what_is_due_together_is_one_message() -> None:
-    plan = plan_send([queued(number) for number in range(1, 201)], (), START + GATHER_MS, 5)
-    assert ids(plan.group) == list(range(1, 201))
+    waiting = [queued(number) for number in range(1, 201)]
+    assert ids(plan_send(waiting, (), START + GATHER_MS, 5).group) == list(range(1, 201))
 
 
 def test_a_message_waits_a_moment_for_others_of_the_same_cause() -> None:
@@ -57,6 +60,31 @@ def test_messages_that_keep_coming_hold_the_first_up_for_less_than_a_second() ->
     coming = [queued(number, START + 100 * number) for number in range(8)]
     assert plan_send(coming[:-1], (), START + 650, 5).wait_until == START + MOST_GATHER_MS
     assert ids(plan_send(coming, (), START + MOST_GATHER_MS, 5).group) == list(range(8))
+
+
+def burst(count: int, first: int = 1, at: int = START) -> list[QueuedMessage]:
+    """Messages of the same rule."""
+    return [queued(number, at, rule_id=1) for number in range(first, first + count)]
+
+
+def test_many_messages_of_a_rule_wait_for_those_of_the_next_tick() -> None:
+    assert BURST_GATHER_MS > TICK_SECONDS * 1_000
+    some, rest = burst(21), burst(179, 22, START + 5_000)
+    assert plan_send(some, (), START + GATHER_MS, 5).wait_until == START + BURST_GATHER_MS
+    assert plan_send([*some, *rest], (), START + BURST_GATHER_MS, 5).wait_until == START + 5_000 + BURST_GATHER_MS
+    assert len(plan_send([*some, *rest], (), START + 5_000 + BURST_GATHER_MS, 5).group) == 200
+
+
+def test_a_burst_that_does_not_end_is_sent_after_half_a_minute_as_far_as_it_has_come() -> None:
+    coming = [one for second in range(0, 30, 5) for one in burst(3, second, START + second * 1_000)]
+    assert plan_send(coming, (), START + 29_000, 5).wait_until == START + MOST_BURST_MS
+    assert len(plan_send(coming, (), START + MOST_BURST_MS, 5).group) == len(coming)
+
+
+def test_a_burst_holds_up_no_message_of_another_rule_and_goes_with_it() -> None:
+    waiting = [*burst(3), queued(4, START + 1_000, rule_id=2)]
+    assert plan_send(waiting, (), START + 1_000, 5).wait_until == START + 1_000 + GATHER_MS
+    assert ids(plan_send(waiting, (), START + 1_000 + GATHER_MS, 5).group) == [1, 2, 3, 4]
 
 
 def test_a_message_that_is_held_back_waits_for_its_time_and_holds_up_no_other() -> None:

@@ -49,8 +49,8 @@ def build_message(title: str, text: str = "", **more: Any) -> Message:
 
 
 def build_delivery(delivery_id: int, message: Message, at: int = START, **more: Any) -> Delivery:
-    """A message in the outbox, as a rule puts it there."""
-    row = Delivery(delivery_id, "notify:chat", None, encode(message).decode(), at, at, rule_id=1)
+    """A message in the outbox, as a rule of its own puts it there."""
+    row = Delivery(delivery_id, "notify:chat", None, encode(message).decode(), at, at, rule_id=delivery_id)
     return Delivery(**{name: more.get(name, getattr(row, name)) for name in row.__struct_fields__})
 
 
