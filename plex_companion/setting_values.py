@@ -29,6 +29,7 @@ BROKER_EXAMPLE = "mqtt://user:password@192.168.1.5:1883"
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
 """The ports that IANA has registered, by scheme."""
 LAST_PORT = 65_535
+SCHEME_PORTS = {"http": "80", "https": "443"}
 LONGEST_HOST, LONGEST_LABEL = 253, 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _HALF_SCHEME = re.compile(r"(?i)https?(:/?|//)(?!\d+$)")
@@ -141,6 +142,9 @@ def parse_plex_token(value: str) -> str:
     if any(char in BLANKS for char in value):
         message = "it contains a blank, which no token has. Copy only the token, and nothing around it."
         raise ValueError(message)
+    if ";" in value or "|" in value:
+        message = "it holds more than one token. Separate tokens by commas, in the order of the addresses."
+        raise ValueError(message)
     if value[0] in "\"'" or value[-1] in "\"'":
         message = "it has a quotation mark at one end only. Write the token without it."
         raise ValueError(message)
@@ -195,7 +199,7 @@ def parse_plex_urls(value: str) -> tuple[PlexAddress, ...]:
     )
     first: dict[str, int] = {}
     for number, address in enumerate(addresses, 1):
-        if (known := first.setdefault(normalize_plex_url(address.url), number)) != number:
+        if (known := first.setdefault(_identify_address(address.url), number)) != number:
             message = f"addresses {known} and {number} are the same. Give each server once."
             raise ValueError(message)
     return addresses
@@ -208,6 +212,9 @@ def parse_plex_tokens(value: str) -> tuple[str, ...]:
         ValueError: one of them is not a token, or more than a token.
     """
     parts = _split_list(value)
+    if len(parts) == 1 and "," in value:
+        message = "it holds one token and a comma. Give one token for all servers, or one each in their order."
+        raise ValueError(message)
     if len(parts) < 2:  # noqa: PLR2004 - one token
         return (parse_plex_token(parts[0] if parts else value),)
     return tuple(_parse_part(parse_plex_token, part, f"token {n} of {len(parts)}") for n, part in enumerate(parts, 1))
@@ -216,6 +223,16 @@ def parse_plex_tokens(value: str) -> tuple[str, ...]:
 def normalize_plex_url(url: str) -> str:
     """Return an address in the one spelling by which addresses are compared: in lower case, with a scheme."""
     return (url if "://" in url else f"http://{url}").rstrip("/").lower()
+
+
+def _identify_address(url: str) -> str:
+    """Return what is the same for every spelling of an address: of an IPv6 host, and with the port that its scheme implies."""
+    scheme, _, rest = normalize_plex_url(url).partition("://")
+    authority, slash, path = rest.partition("/")
+    host, port = _split_port(authority)
+    if host.startswith("["):
+        host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+    return f"{scheme}://{host}:{port or SCHEME_PORTS[scheme]}{slash}{path}"
 
 
 def _split_list(value: str) -> list[str]:

@@ -398,6 +398,10 @@ def test_a_token_in_an_address_is_cut_and_not_repeated() -> None:
         ("http://http://h:32400", "more than one address"),
         ("http://a,http://b,http://A/", "addresses 1 and 3 are the same"),
         ("h,http://h", "addresses 1 and 2 are the same"),
+        ("http://[::1]:32400,http://[0:0:0:0:0:0:0:1]:32400", "addresses 1 and 2 are the same"),
+        ("http://a,http://[FD00::A]:1,http://[fd00:0::000a]:1/", "addresses 2 and 3 are the same"),
+        ("http://h,http://h:80", "addresses 1 and 2 are the same"),
+        ("https://h:443/plex,https://h/plex", "addresses 1 and 2 are the same"),
         ("http://a,http://b:0", "address 2 of 2: it names port 0"),
         ("http://a,,http://b", "address 2 of 3: it is empty"),
         ("h1;h2", "more than one address"),
@@ -434,6 +438,8 @@ def list_links(url: str, token: str | None = None) -> list[tuple[str | None, str
         ("http://den,http://cabin", "one, two", [("http://den", "one"), ("http://cabin", "two")]),
         ("http://den,http://cabin", None, [("http://den", None), ("http://cabin", None)]),
         ("http://den,https://den", "one", [("http://den", "one"), ("https://den", "one")]),
+        ("http://den,http://den:443", "one", [("http://den", "one"), ("http://den:443", "one")]),
+        ("http://den,http://cabin", "one,two,", [("http://den", "one"), ("http://cabin", "two")]),
     ],
 )
 def test_several_addresses_are_a_link_each_with_a_token_of_its_own_or_the_one_for_all(
@@ -456,6 +462,14 @@ def test_a_link_keeps_all_other_settings_and_one_server_is_its_own_link() -> Non
         ("http://den", SECRETS, "it holds 2 tokens, and PLEX_URL 1 address. Give one token for all"),
         ("http://den,http://cabin", "a-a,,b-b", "token 2 of 3: it is empty"),
         ("http://den,http://cabin", "a-a,b b", "token 2 of 2: it contains a blank"),
+        (
+            "http://den,http://cabin",
+            "b-b,",
+            "it holds one token and a comma. Give one token for all servers, or one each",
+        ),
+        ("http://den,http://cabin,http://attic", " b-b , ", "it holds one token and a comma"),
+        ("http://den,http://cabin", "a-a;b-b", "it holds more than one token. Separate tokens by commas"),
+        ("http://den,http://cabin", "a-a,b-b|c-c", "token 2 of 2: it holds more than one token"),
     ],
 )
 def test_a_count_of_tokens_that_fits_neither_one_nor_all_is_refused(url: str, token: str, said: str) -> None:
