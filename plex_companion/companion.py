@@ -93,7 +93,9 @@ class ServerNotFound:
     """No server is called so."""
 
     available: tuple[str, ...]
-    """Names of the servers there are, or identifiers of those without a name."""
+    """What the servers can be called, as `list_choices` returns it."""
+    unreached: int = 0
+    """How many have not said yet who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,16 @@ def find_link(links: Sequence[LinkedServer], text: str) -> ServerFound | ServerN
             return ServerFound(matches[0])
         if matches:
             return ServerAmbiguous(tuple(matches))
-    return ServerNotFound(tuple(name for link in links if (name := link.name or link.machine_identifier)))
+    return ServerNotFound(tuple(list_choices(links)), sum(link.machine_identifier is None for link in links))
+
+
+def list_choices(links: Sequence[LinkedServer]) -> list[str]:
+    """Return for each server what it alone is called: its name, or its identifier if the name means another too."""
+    return [
+        link.name if link.name and find_link(links, link.name) == ServerFound(link) else link.machine_identifier
+        for link in links
+        if link.machine_identifier
+    ]
 
 
 OWNER = "1"
@@ -143,8 +154,12 @@ def require_link(links: Sequence[LinkedServer], text: str) -> LinkedServer:
     match find_link(links, text):
         case ServerFound(server=found):
             return found
-        case ServerNotFound(available=available):
+        case ServerNotFound(available=available, unreached=unreached):
             message = f"There is no server '{mask(text)}'. Servers: {', '.join(available) or 'none yet'}."
+            if available and unreached:
+                message += (
+                    f" Of {unreached} more it is not known yet how {'it is' if unreached == 1 else 'they are'} called."
+                )
             raise NotFound(message, what="server", available=list(available))
         case ServerAmbiguous(matches=matches):
             identifiers = [str(link.machine_identifier) for link in matches]

@@ -13,7 +13,8 @@ from support.frames import Story, frame
 from plex_companion.changes.alerts.server_rules import SERVER
 from plex_companion.changes.kinds import Journaled
 from plex_companion.changes.state import State
-from plex_companion.companion import LinkedServer, ServerAmbiguous, ServerFound, ServerNotFound, find_link
+from plex_companion.companion import LinkedServer, ServerAmbiguous, ServerFound, ServerNotFound, find_link, require_link
+from plex_companion.errors import NotFound
 from plex_companion.events import Acknowledged, AlertKindMuted, Disconnected, ReceivedEvent, Tick
 from plex_companion.ingest.batch import derive_batch
 from plex_companion.ingest.live import Counters, Live
@@ -50,8 +51,26 @@ def test_a_name_of_two_servers_is_ambiguous() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "attic", "none"])
-def test_a_name_of_no_server_comes_with_those_there_are(text: str) -> None:
-    assert find_link(SERVERS, text) == ServerNotFound(("Den", "Cabin", "cabin", "ddd", "bbb"))
+def test_a_name_of_no_server_comes_with_what_each_there_is_alone_called(text: str) -> None:
+    found = find_link(SERVERS, text)
+    assert found == ServerNotFound(("Den", "bbb", "ccc", "ddd", "eee"), unreached=1)
+    assert [find_link(SERVERS, name) for name in found.available] == [
+        ServerFound(link) for link in SERVERS if link.machine_identifier
+    ]
+
+
+@pytest.mark.parametrize(
+    ("links", "words"),
+    [
+        (SERVERS[:2], "There is no server 'attic'. Servers: Den, Cabin."),
+        (SERVERS[3:5], "There is no server 'attic'. Servers: ddd. Of 1 more it is not known yet how it is called."),
+        (SERVERS[4:5], "There is no server 'attic'. Servers: none yet."),
+    ],
+)
+def test_a_server_that_was_never_reached_is_not_said_to_be_missing(links: Sequence[LinkedServer], words: str) -> None:
+    with pytest.raises(NotFound) as refused:
+        require_link(links, "attic")
+    assert refused.value.message == words
 
 
 def say(count: int) -> list[ReceivedEvent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.companion import list_choices
 from plex_companion.errors import Invalid
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def choose_companion(
     rest = {name: value for name, value in arguments.items() if name != SERVER_NAME}
     named = _read_name(arguments.get(SERVER_NAME))
     if named is None and tool.server is ServerArgument.REQUIRED:
-        allowed = list_choices(companion)
+        allowed = list_choices(companion.links)
         message = f"{tool.name}: argument 'server' is required: {_describe(allowed)}."
         raise Invalid(message, argument=SERVER_NAME, allowed=allowed)
     return companion.choose_server(named), rest
@@ -62,16 +63,6 @@ def _read_name(value: object) -> str | None:
     if value is None or (isinstance(value, str) and value.strip() in {"", "null"}):
         return None
     return str(value)
-
-
-def list_choices(companion: Companion) -> list[str]:
-    """Return what the servers can be called: their names, and the identifiers of those that share a name."""
-    names = [(link.name or "").casefold() for link in companion.links]
-    return [
-        str(link.name if link.name and names.count(link.name.casefold()) == 1 else link.machine_identifier)
-        for link in companion.links
-        if link.machine_identifier
-    ]
 
 
 def _describe(allowed: list[str]) -> str:
