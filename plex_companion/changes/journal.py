@@ -103,8 +103,8 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
             subject, summary, raw = "live", *_journal_connection(event, before, now)
         case Disconnected():
             subject = "unauthorized" if event.unauthorized else "down"
-            words = "Plex rejects the token" if event.unauthorized else "Can't reach Plex"
-            summary, raw = f"{words}: {event.detail}", {"state": subject, "detail": event.detail}
+            words = "Plex rejects the token ({})" if event.unauthorized else "Can't reach Plex: {}"
+            summary, raw = words.format(event.detail), {"state": subject, "detail": event.detail}
         case Acknowledged(alert_id=alert):
             subject, summary, raw = str(alert), f"alert {alert} acknowledged", {"alert_id": str(alert)}
         case AlertKindMuted(kind=name, muted=muted):

@@ -24,7 +24,7 @@ from plex_companion.plex.failures import explain_failure
 from plex_companion.plex.history_importer import HistoryImporter, ItemEnricher
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import build_tls_context
-from plex_companion.text import HIDDEN
+from plex_companion.text import HIDDEN, clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +63,7 @@ async def listen(
     history: ImportProgress | None = None,
     epoch: int = 0,
     timeouts: ListenerTimeouts = DEFAULT_TIMEOUTS,
+    place: str | None = None,
 ) -> NoReturn:
     """Listen forever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
 
@@ -78,8 +79,9 @@ async def listen(
         history: how far Plex's own history is imported; if `None`, it is not read.
         epoch: the last one used; the first connection gets the next.
         timeouts: how long to wait.
+        place: how the log calls the server, where there are several.
     """
-    listener = _Listener(gateway, settings, send, now, refresh, history, epoch, timeouts)
+    listener = _Listener(gateway, settings, send, now, refresh, history, epoch, timeouts, place)
     backoff = Backoff(timeouts)
     while True:
         lost = await listener.run_connection()
@@ -106,6 +108,7 @@ class _Listener:
         history: ImportProgress | None,
         epoch: int,
         timeouts: ListenerTimeouts,
+        place: str | None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -118,6 +121,8 @@ class _Listener:
         self._library_ready = anyio.Event()
         self._epoch = epoch
         self._timeouts = timeouts
+        self._name = place or "Plex"
+        self._place = place
         self._last_disconnect: Disconnect | None = None
         self._problems: dict[str, str] = {}
         self._unread: str | None = None
@@ -144,7 +149,7 @@ class _Listener:
             self._last_disconnect.detail,
             self._last_disconnect.unauthorized,
         ):
-            _log.warning("Can't reach Plex: %s", lost.detail)
+            _log.warning("Can't reach %s: %s", self._name, lost.detail)
             await self._send_event(Disconnected(lost.detail, lost.unauthorized, lost.duplicate))
         self._last_disconnect = lost
 
@@ -173,7 +178,11 @@ class _Listener:
 
     async def _run(self, socket: ClientConnection) -> Disconnect:
         self._epoch += 1
-        self._last_disconnect = self._unread = None
+        self._unread = None
+        if not (
+            self._last_disconnect and self._last_disconnect.duplicate
+        ):  # it is shown until a snapshot says otherwise
+            self._last_disconnect = None
         self._problems = {}
         await self._send_event(Connecting())
         self._refresh.sessions.clear()
@@ -185,7 +194,10 @@ class _Listener:
             return _explain_snapshot_failure(snapshot)
         live = self._now()
         await self._send([ReceivedEvent(snapshot, live)])
-        _log.info("Connected to Plex")
+        self._last_disconnect = None
+        if self._place and snapshot.server and snapshot.server.name:
+            self._name = f"{self._place} ({clean(snapshot.server.name)})"
+        _log.info("Connected to %s", self._name)
         self._refresh.library.set()
         if snapshot.is_unreadable:
             self._unread = snapshot.detail
@@ -305,7 +317,7 @@ class _Listener:
     async def _report_unread(self, detail: str) -> None:
         """Send `SessionsUnread`, unless the reason is still the one that was sent last."""
         if detail != self._unread:
-            _log.warning("The sessions could not be read: %s", detail)
+            _log.warning("The sessions of %s could not be read: %s", self._name, detail)
             self._unread = detail
             await self._send_event(SessionsUnread(detail))
 

@@ -63,13 +63,20 @@ async def listen_to_all(
     await before()
     claims = ServerClaims(companion.live)
     async with anyio.create_task_group() as tasks:
-        for link in companion.configured:
+        several = len(companion.configured) > 1
+        for number, link in enumerate(companion.configured, 1):
+            place = f"server {number} of {len(companion.configured)}" if several else None
             progress = build_progress(companion.live, link.link_id)
-            tasks.start_soon(_listen, companion.choose_link(link.link_id), link, claims, progress, timeouts)
+            tasks.start_soon(_listen, companion.choose_link(link.link_id), link, claims, progress, timeouts, place)
 
 
 async def _listen(
-    companion: Companion, link: Link, claims: ServerClaims, progress: ImportProgress, timeouts: ListenerTimeouts
+    companion: Companion,
+    link: Link,
+    claims: ServerClaims,
+    progress: ImportProgress,
+    timeouts: ListenerTimeouts,
+    place: str | None,
 ) -> None:
     check = wrap_source_lookup(companion, link.event_queue.put)
     check = wrap_owner_check(companion.cache, companion.live, companion.settings, check)
@@ -78,7 +85,7 @@ async def _listen(
     to_plex = partial(
         listen, companion.gateway, companion.settings, receive, now=companion.clock, refresh=link.requests
     )
-    await to_plex(history=progress, epoch=companion.state.connection.epoch, timeouts=timeouts)
+    await to_plex(history=progress, epoch=companion.state.connection.epoch, timeouts=timeouts, place=place)
 
 
 def route_notifications(put: Send, check: Send) -> Send:

@@ -122,6 +122,12 @@ def test_the_loss_of_the_connection_is_a_row_without_an_address() -> None:
     assert row.subject == "unauthorized"
 
 
+@pytest.mark.parametrize("detail", ["HTTP 401: the token was refused", "HTTP 403: the token was refused"])
+def test_why_a_token_is_refused_is_not_hidden_as_if_it_were_one(detail: str) -> None:
+    (row,) = of(Story().lose(detail, unauthorized=True), Journaled)
+    assert row.summary == f"Plex rejects the token ({detail})"
+
+
 def test_the_end_of_an_outage_says_how_long_nothing_was_heard() -> None:
     story = Story()
     lost = story.now.at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
@@ -200,6 +201,25 @@ async def test_a_second_address_of_the_same_server_is_down_and_writes_nothing(de
     assert rows(tmp_path, "SELECT DISTINCT server FROM events") == [(DEN,)]
     assert rows(tmp_path, "SELECT 1 FROM alerts WHERE kind = 'connection_lost'") == []
     assert len(rows(tmp_path, "SELECT 1 FROM plays WHERE ended_at IS NULL")) == 1
+
+
+async def test_the_log_says_which_server_is_meant_and_repeats_nothing(
+    den: Demo, cabin: Demo, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "plex_companion.plex.listener")
+    again = den.url.replace("127.0.0.1", "localhost")
+    await cabin.shut_down()
+    async with looking_after(tmp_path, den, plex_url=f"{den.url},{cabin.url},{again}") as one:
+        await one.until(lambda: any("(Den)" in line for line in caplog.messages))
+        await one.until(lambda: any(line.startswith("Can't reach server 2 of 3: ") for line in caplog.messages))
+        await cabin.reopen()
+        await one.until(lambda: "Connected to server 2 of 3 (Cabin)" in caplog.messages)
+        await one.until(lambda: any("the same server as Den" in line for line in caplog.messages))
+        den.requests.log.clear()
+        await one.until(lambda: den.requests.count("/activities") > 3)  # first snapshots: it is tried again and again
+    first, *_ = (line for line in caplog.messages if line.startswith("Connected to server") and "Den" in line)
+    assert first.removeprefix("Connected to server ") in {"1 of 3 (Den)", "3 of 3 (Den)"}
+    assert sum("the same server as Den" in line for line in caplog.messages) == 1
 
 
 async def test_what_is_said_before_a_server_is_known_belongs_to_its_address(den: Demo, tmp_path: Path) -> None:
