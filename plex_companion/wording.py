@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,18 @@ from plex_companion.text import clean, format_count
 from plex_companion.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import tzinfo
 
     from plex_companion.changes.state import State
-    from plex_companion.models import Activity, Connection, History, Session, Transcode
+    from plex_companion.models import Activity, Connection, History, ServerIdentity, Session, Transcode
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
+SHORT_IDENTIFIER = 8
+"""How many characters of a machine identifier tell apart servers of one name."""
+NOT_RUNNING, OUT_OF_REACH = "plex-companion is not running", "plex-companion can't reach it"
+"""Why nothing is known of the present, where only the database is read."""
+FORMER = "This server is not configured any more."
 UNREACHED = "Not connected to Plex yet"
 
 
@@ -158,6 +165,25 @@ def format_server(state: State) -> str:
         return ""
     version = (state.server.version or "").split("-")[0]
     return clean(" ".join(part for part in (state.server.name, version) if part))
+
+
+def label_servers(servers: Sequence[ServerIdentity | None]) -> list[str]:
+    """Return how each of the configured servers is called: by its name, as long as no other has that name.
+
+    One of several with one name has the beginning of its identifier behind it. One that has not said who it is yet is
+    called by its place among the addresses.
+    """
+    names = Counter(server.name.casefold() for server in servers if server and server.name)
+    return [_label_server(server, names, f"server {n} of {len(servers)}") for n, server in enumerate(servers, 1)]
+
+
+def _label_server(server: ServerIdentity | None, names: Counter[str], place: str) -> str:
+    if server is None:
+        return place
+    if not server.name:
+        return clean(server.machine_identifier)
+    shared = names[server.name.casefold()] > 1
+    return clean(f"{server.name} ({server.machine_identifier[:SHORT_IDENTIFIER]})" if shared else server.name)
 
 
 OWN_ALERTS = frozenset({"connection_lost", "unauthorized", "listener_gap", "sessions_unreadable", "storage"})

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.connections import open_connection
 from plex_companion.cache.database import Cache
-from plex_companion.cache.leadership import NO_LEADER
+from plex_companion.cache.leadership import NO_LEADER, parse_link
+from plex_companion.cache.lock import open_lock
 from plex_companion.cache.migrate import list_migrations, read_schema_version, refuse_newer
 from plex_companion.cache.queries.title_words import CREATE_VOCABULARY
 from plex_companion.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from plex_companion.models import Moment
+    from plex_companion.models import Connection, Moment
+
+LONGEST_BEAT_MS = 30_000
+"""A process that listens touches its lock every two seconds, and is replaced when it did not for so long."""
 
 
 @asynccontextmanager
@@ -61,15 +66,33 @@ async def list_link_ids(cache: Cache) -> list[str]:
     return [row["link"] for row in await cache.reader.execute_fetchall(sql)]
 
 
-async def read_live_since(cache: Cache, now: Moment, silent_ms: int) -> dict[str | None, int]:
-    """Return since when another process has been connected to Plex, by machine identifier of the server.
+@dataclass(frozen=True, slots=True)
+class ListenerSeen:
+    """The process that listens, as another process sees it in the database."""
 
-    A process that ends records it. One that was killed cannot, so the leader's last confirmation must be within
-    `silent_ms` of now.
+    is_running: bool
+    """Whether there is one now, connected or not."""
+    live_since: Mapping[str | None, int]
+    """Since when it has been connected, by machine identifier of the server."""
+    connections: Mapping[str, Connection]
+    """By link, the connection as it was committed last."""
+
+
+async def read_listener(cache: Cache, now: Moment, silent_ms: int) -> ListenerSeen:
+    """Return what the process that listens has committed about itself and its connections.
+
+    A process that ends records it. One that was killed cannot, so a connection counts as long as its last confirmation is
+    within `silent_ms` of now, and a process without any as long as it touches the lock.
     """
-    sql = (
-        "SELECT server, since_at FROM links, listener "
-        "WHERE pid <> :nobody AND state = 'live' AND refreshed_at BETWEEN :least AND :most"
-    )
-    bounds = {"nobody": NO_LEADER, "least": now.at - silent_ms, "most": now.at + silent_ms}
-    return {row["server"]: row["since_at"] for row in await cache.reader.execute_fetchall(sql, bounds)}
+    sql = "SELECT links.*, pid FROM links, listener ORDER BY link"
+    rows = await cache.reader.execute_fetchall(sql)
+    running = [parse_link(row) for row in rows if row["pid"] != NO_LEADER]
+    live = {
+        link.server: link.connection.since_at
+        for link in running
+        if link.connection.state == "live" and abs(now.at - (link.refreshed_at or 0)) <= silent_ms
+    }
+    with open_lock(cache.path) as lock:
+        beat = lock.last_beat()
+    touched = beat is not None and abs(now.at - beat // 1_000_000) <= LONGEST_BEAT_MS
+    return ListenerSeen(bool(live) or (bool(running) and touched), live, {one.link: one.connection for one in running})

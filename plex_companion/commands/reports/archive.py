@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from plex_companion import serialize
+from plex_companion import serialize, wording
 from plex_companion.cache.load import load_states
 from plex_companion.cache.queries.read import read_last_event_at
 from plex_companion.cache.queries.servers import list_server_names
-from plex_companion.cache.read_only import list_link_ids, open_read_only, read_live_since
+from plex_companion.cache.read_only import list_link_ids, open_read_only, read_listener
 from plex_companion.changes.state import State
 from plex_companion.companion import ServerFound, describe_link, find_link, mark_owners, require_link
 from plex_companion.errors import DatabaseUnusable
-from plex_companion.models import ONLY_LINK, Connection, Moment, ServerIdentity
+from plex_companion.models import ONLY_LINK, SAME_SERVER, Connection, Moment, ServerIdentity
 from plex_companion.processes.ownership import find_other_past, require_own_database
 from plex_companion.settings import find_database_path
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from plex_companion.cache.database import Cache
+    from plex_companion.cache.read_only import ListenerSeen
+    from plex_companion.models import LinkState
     from plex_companion.settings import Settings
 
 SILENT_MS = 200_000
@@ -70,7 +72,7 @@ class Archive:
 
 def _build_former(server: str, name: str | None, archive: Archive) -> State:
     """Build the state of a server that is not configured any more: only its past is known."""
-    connection = Connection("offline", archive.now_ms, detail="This server is not configured any more.")
+    connection = Connection("offline", archive.now_ms, detail=wording.FORMER)
     return State(connection, server=ServerIdentity(server, name))
 
 
@@ -91,31 +93,38 @@ async def open_archive(settings: Settings, *, demo: int) -> AsyncIterator[Archiv
     async with open_read_only(path) as cache:
         links = [] if demo or settings.plex_url is None else [link.link_id for link in settings.links()]
         states = await load_states(cache, links or await list_link_ids(cache) or [ONLY_LINK], now)
-        live_since = await read_live_since(cache, now, SILENT_MS)
+        listener = await read_listener(cache, now, SILENT_MS)
         last_event_at = await read_last_event_at(cache)
-        shown = tuple(_judge(state, live_since, now, last_event_at) for state in states.values())
+        shown = tuple(_judge(state, link, listener, now, last_event_at) for link, state in states.items())
         yield Archive(cache, shown, now.at, settings.zone, mark_owners(shown, settings.links() if links else ()))
 
 
-def _judge(state: State, live_since: Mapping[str | None, int], now: Moment, last_event_at: int | None) -> State:
-    """Return the last known state with a connection that is live or offline, as the process that listens has left it."""
-    since = live_since.get(state.server.machine_identifier if state.server else None)
+def _judge(state: State, link: str, listener: ListenerSeen, now: Moment, last_event_at: int | None) -> State:
+    """Return the last known state with the connection that the process that listens has, or has left."""
+    since = listener.live_since.get(state.server.machine_identifier if state.server else None)
     state = replace(state, last_event_at=last_event_at)
     if since is not None:
         return replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
-    return _mark_offline(state, now.at, listening=bool(live_since))
+    return _mark_offline(state, now.at, listener.connections.get(link) if listener.is_running else None)
 
 
-def _mark_offline(state: State, now_ms: int, *, listening: bool) -> State:
-    """Return the last known state with a connection that is offline since Plex was last heard from."""
-    until = state.down_since
+def _mark_offline(state: State, now_ms: int, connection: Connection | None) -> State:
+    """Return the last known state with a connection that has been away since Plex was last heard from.
+
+    `connection` is that of the process that listens now; `None` if there is none.
+    """
+    if connection and state.server is None and (connection.detail or "").startswith(SAME_SERVER):
+        return replace(state, connection=connection)
+    refused = connection is not None and connection.state == "unauthorized"
+    away: LinkState = "unauthorized" if refused else "offline"
+    until = state.down_since if state.server else None
     if until is None:
-        return replace(
-            state, connection=Connection("offline", now_ms, detail="No plex-companion has connected to Plex yet.")
-        )
-    why = "plex-companion can't reach it" if listening else "plex-companion is not running"
+        detail = f"No plex-companion has connected to Plex yet{': the token is refused' if refused else ''}."
+        return replace(state, connection=Connection(away, now_ms, detail=detail), refreshed_at=None)
+    why = wording.NOT_RUNNING if connection is None else wording.OUT_OF_REACH
+    why = "plex-companion's token is refused" if refused else why
     detail = f"{why}. It last heard from Plex at {serialize.format_iso(until)}; anything since then is unknown."
-    connection = structs.replace(state.connection, state="offline", since_at=until, detail=detail)
+    connection = structs.replace(state.connection, state=away, since_at=until, detail=detail)
     return replace(state, connection=connection, refreshed_at=until)
 
 

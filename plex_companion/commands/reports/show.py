@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from plex_companion import wording
 from plex_companion.commands.reports.archive import open_archive
 from plex_companion.commands.reports.catalogue_queries import CATALOGUE_COMMANDS
 from plex_companion.commands.reports.catalogue_tables import render_catalogue
 from plex_companion.commands.reports.queries import fetch_answer, fetch_answers, fetch_message
 from plex_companion.commands.reports.tables import TableLayout, render
 from plex_companion.errors import Invalid, SettingsError
-from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,31 +48,36 @@ async def report(settings: Settings, query: ReportQuery, *, demo: int, as_json: 
             elif as_json:
                 text = _print_json(await fetch_answer(archive, query))
             else:
-                text = "\n".join([await _describe(one, query, titled=len(each) > 1) for one in each])
+                text = "\n".join([await _describe(label, one, query) for label, one in each])
         except Invalid as error:
             raise SettingsError(error.message) from error
     _print(text)
 
 
-async def _split_by_server(archive: Archive, query: ReportQuery, *, as_json: bool) -> list[Archive]:
-    """Return an archive for each answer: every server has a catalogue of its own.
+async def _split_by_server(archive: Archive, query: ReportQuery, *, as_json: bool) -> list[tuple[str, Archive | None]]:
+    """Return an archive for each answer, and how its server is called: every server has a catalogue of its own.
+
+    There is none for a server that has not said who it is yet.
 
     Raises:
         SettingsError: several answers are no JSON document.
     """
     if query.command not in CATALOGUE_COMMANDS or len(archive.states) < 2 or query.play is not None:  # noqa: PLR2004 - one server
-        return [archive]
-    servers = [state.server for state in archive.states if state.server]
+        return [("", archive)]
+    servers = [state.server for state in archive.states]
+    labels = wording.label_servers(servers)
     if as_json:
-        names = ", ".join(clean(server.name or server.machine_identifier) for server in servers)
+        names = ", ".join(label for label, server in zip(labels, servers, strict=True) if server)
         raise SettingsError(f"--json needs --server here, because every server has a catalogue of its own: {names}.")
-    return [await archive.limit_to(server.machine_identifier) for server in servers]
+    each = [await archive.limit_to(server.machine_identifier) if server else None for server in servers]
+    return list(zip(labels, each, strict=True))
 
 
-async def _describe(archive: Archive, query: ReportQuery, *, titled: bool) -> str:
+async def _describe(label: str, archive: Archive | None, query: ReportQuery) -> str:
     """Return the answer as text, with the name of its server above if there are several answers."""
-    server = archive.state.server
-    title = f"{clean(server.name or server.machine_identifier)}\n" if titled and server else ""
+    if archive is None:
+        return f"{label}\nNo plex-companion has connected to it yet, so nothing of it is known.\n"
+    title = f"{label}\n" if label else ""
     return title + _draw(query, await fetch_answers(archive, query), archive)
 
 

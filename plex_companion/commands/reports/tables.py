@@ -14,6 +14,7 @@ from rich.text import Text
 
 from plex_companion import wording
 from plex_companion.commands.terminal.view import SEVERITIES
+from plex_companion.models import SAME_SERVER, ServerIdentity
 from plex_companion.text import clean, format_count
 
 if TYPE_CHECKING:
@@ -128,20 +129,56 @@ def is_live(body: Body, row: Body | None = None) -> bool:
 
 def list_offline(body: Body, layout: TableLayout) -> Iterator[str]:
     """Say when Plex was last heard from, or every server that is away; anything since then is unknown."""
-    servers = body.get("servers") or [{"name": None, "connection": body["connection"]}]
-    away = [one for one in servers if one["connection"]["state"] != "live"]
-    if len(away) == len(servers) == len({one["connection"]["since"] for one in away}):
-        away = away[:1]
-    for one in away:
-        yield _format_offline(one["connection"], one["name"], layout, listening=len(away) < len(servers))
+    servers = body.get("servers") or [{"connection": body["connection"]}]
+    called = label_servers(body) if len(servers) > 1 else ["Plex"]
+    away = [(name, one["connection"]) for name, one in zip(called, servers, strict=True)]
+    away = [(name, connection) for name, connection in away if connection["state"] != "live"]
+    listening = len(away) < len(servers) or any(_is_reported_away(connection) for _, connection in away)
+    if not listening and len({connection["since"] for _, connection in away}) == 1:
+        away = [("Plex", away[0][1])]
+    for name, connection in away:
+        yield _format_offline(name, connection, layout, listening=listening)
 
 
-def _format_offline(connection: Body, name: str | None, layout: TableLayout, *, listening: bool) -> str:
+def _is_reported_away(connection: Body) -> bool:
+    """Return whether a process that listens has said why a server is away."""
+    return connection["state"] == "unauthorized" or wording.OUT_OF_REACH in (connection.get("detail") or "")
+
+
+def _format_offline(name: str, connection: Body, layout: TableLayout, *, listening: bool) -> str:
+    detail = connection.get("detail") or ""
+    if detail.startswith(SAME_SERVER):
+        return f"{name} is {detail}."
+    if detail == wording.FORMER:
+        return detail
+    refused = connection["state"] == "unauthorized"
     if connection["stale_seconds"] is None:
-        return f"No plex-companion has connected to {name or 'Plex'} yet."
-    until = layout.format_time(connection["since"])
-    why = f"{name or 'Plex'} can't be reached" if listening else "plex-companion is not running"
-    return f"{why}. It last heard from {name or 'Plex'} at {until}; anything since then is unknown."
+        return f"No plex-companion has connected to {name} yet{': the token is refused' if refused else ''}."
+    why = f"{name} can't be reached" if listening else wording.NOT_RUNNING
+    if refused:
+        why = f"{name} rejects the token"
+    return f"{why}. It last heard from {name} at {layout.format_time(connection['since'])}; anything since then is unknown."
+
+
+def label_servers(body: Body) -> list[str]:
+    """Return how each server of an answer is called, in their order."""
+    known = [
+        ServerIdentity(one["machine_identifier"], one["name"]) if one["machine_identifier"] else None
+        for one in body.get("servers", ())
+    ]
+    return wording.label_servers(known)
+
+
+def label_server(body: Body, row: Body) -> str | None:
+    """Return how the server of a row is called; `None` if several servers have not said who they are.
+
+    One that is not configured any more has only its name.
+    """
+    identifiers = [one["machine_identifier"] for one in body.get("servers", ())]
+    if row["server"] is None and identifiers.count(None) > 1:
+        return None
+    called: dict[str | None, str | None] = dict(zip(identifiers, label_servers(body), strict=True))
+    return called.get(row["server"], row["server_name"])
 
 
 def shows_servers(body: Body, rows: Iterable[Body]) -> bool:
@@ -209,7 +246,7 @@ def _draw_history(body: Body, layout: TableLayout, *, narrow_question: bool) -> 
     servers: list[Column] = [("server", layout.name)] if shows_servers(body, plays) else []
     table = build_table("when", *servers, ("who", layout.name), ("what", MAIN), *wide)
     for play in plays:
-        cells = [layout.format_time(play["started_at"]), *([play["server_name"]] if servers else [])]
+        cells = [layout.format_time(play["started_at"]), *([label_server(body, play)] if servers else [])]
         cells += [play["user"]["name"], play["full_title"] or play["rating_key"]]
         if not layout.is_narrow:
             cells += [play["player"]["title"], _format_watch_time(play), _format_end(play, body)]
@@ -264,7 +301,7 @@ def _draw_sums(body: Body, layout: TableLayout) -> Text:
 def _draw_chart(body: Body, layout: TableLayout, *, short: bool) -> list[RenderableType]:
     by, entries = body["by"], body["entries"]
     if by == "library" and "servers" in body:
-        entries = [{**entry, "label": f"{entry['name']} ({entry['server_name']})"} for entry in entries]
+        entries = [{**entry, "label": f"{entry['name']} ({label_server(body, entry)})"} for entry in entries]
     if by == "day" and short:
         entries = entries[-DAYS:]
     most = max((entry["plays"] for entry in entries), default=0) or 1
@@ -308,7 +345,7 @@ def _draw_events(body: Body, layout: TableLayout) -> list[RenderableType]:
     for event in body["events"]:
         moment = datetime.fromisoformat(event["at"]).astimezone(layout.zone)
         day = "" if moment.date() == layout.now.date() else f"{moment:%d %b} "
-        where = [event["server_name"]] if servers else []
+        where = [label_server(body, event)] if servers else []
         table.add_row(*build_cells(event["id"], f"{day}{moment:%H:%M:%S}", *where, event["type"], event["summary"]))
     return [table]
 
@@ -322,7 +359,7 @@ def _draw_alerts(alerts: Sequence[Body], layout: TableLayout, body: Body) -> lis
         cells = build_cells(
             Text(mark, style),
             layout.format_time(alert["at"]),
-            *([alert["server_name"]] if servers else []),
+            *([label_server(body, alert)] if servers else []),
             *kind,
             alert["title"],
             _format_duration(alert, live=is_live(body, alert)),
@@ -345,9 +382,9 @@ def _format_duration(alert: Body, *, live: bool) -> str:
 def _draw_digest(body: Body, layout: TableLayout) -> list[RenderableType]:
     parts: list[list[RenderableType]] = [
         _draw_digest_plays(body["plays"], layout, body),
-        *(_draw_library_changes(name, body[kind], layout) for kind, name in MOVED.items()),
+        *(_draw_library_changes(name, body[kind], layout, body) for kind, name in MOVED.items()),
         _draw_digest_alerts(body["alerts"], layout, body),
-        _draw_outages(body["outages"], layout),
+        _draw_outages(body["outages"], layout, body),
         [build_line(_convert_local(note, layout), "yellow", wrap=True) for note in body["notes"]],
     ]
     head = build_heading(
@@ -371,7 +408,7 @@ def _draw_digest_plays(plays: Body, layout: TableLayout, body: Body) -> list[Ren
     table = build_table("last", *servers, ("who", layout.name), ("what", MAIN), ("plays", RIGHT), *wide)
     for one in plays["entries"]:
         watched = _format_watch_time(one)
-        cells = [layout.format_time(one["last_at"]), *([one["server_name"]] if servers else [])]
+        cells = [layout.format_time(one["last_at"]), *([label_server(body, one)] if servers else [])]
         cells += [one["user_label"], one["label"], str(one["plays"]), watched]
         table.add_row(*build_cells(*cells[: len(table.columns)]))
     parts += [table] if plays["entries"] else []
@@ -398,7 +435,7 @@ def _format_more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
     return [build_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
 
 
-def _draw_library_changes(name: str, moved: Body, layout: TableLayout) -> list[RenderableType]:
+def _draw_library_changes(name: str, moved: Body, layout: TableLayout, body: Body) -> list[RenderableType]:
     if not moved["items"]:
         return []
     table = build_table("when", ("what", MAIN), *([] if layout.is_narrow else ["library"]), header=False)
@@ -407,7 +444,7 @@ def _draw_library_changes(name: str, moved: Body, layout: TableLayout) -> list[R
         what = f"{entry['title'] or ', '.join(entry['titles']) or entry['item_id']}{count}"
         table.add_row(
             *build_cells(
-                layout.format_time(entry["last_at"]), what, *([] if layout.is_narrow else [_name_library(entry)])
+                layout.format_time(entry["last_at"]), what, *([] if layout.is_narrow else [_name_library(entry, body)])
             )
         )
     return [
@@ -417,9 +454,9 @@ def _draw_library_changes(name: str, moved: Body, layout: TableLayout) -> list[R
     ]
 
 
-def _name_library(entry: Body) -> str | None:
+def _name_library(entry: Body, body: Body) -> str | None:
     """Return the name of a library, and that of its server if there are several."""
-    return f"{entry['library']} ({entry['server_name']})" if entry.get("server_name") else entry["library"]
+    return f"{entry['library']} ({label_server(body, entry)})" if entry.get("server_name") else entry["library"]
 
 
 def _draw_digest_alerts(alerts: Body, layout: TableLayout, body: Body) -> list[RenderableType]:
@@ -434,14 +471,14 @@ def _draw_digest_alerts(alerts: Body, layout: TableLayout, body: Body) -> list[R
     ]
 
 
-def _draw_outages(outages: Body, layout: TableLayout) -> list[RenderableType]:
+def _draw_outages(outages: Body, layout: TableLayout, body: Body) -> list[RenderableType]:
     if not outages["total"]:
         return []
     shown = [""] if any(one.get("server_name") for one in outages["entries"]) else []
     table = build_table("from", "until", ("", MAIN), *shown, header=False)
     for one in outages["entries"]:
         until = layout.format_time(one["until"]) if one["until"] else "now"
-        where = [one["server_name"]] if one.get("server_name") else []
+        where = [label_server(body, one)] if one.get("server_name") else []
         since, lasted = f"from {layout.format_time(one['since'])}", wording.format_duration(one["blind_ms"])
         table.add_row(*build_cells(since, f"until {until}", lasted, *where))
     blind = wording.format_duration(outages["blind_ms"])
