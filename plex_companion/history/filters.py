@@ -199,9 +199,7 @@ def take_only(what: str, requested: str, fitting: list[str], known: Names) -> st
         return fitting[0]
     if fitting:
         matches = [{"id": id_, "name": known.get(id_)} for id_ in fitting]
-        message = (
-            f"'{mask(requested)}' is the name of {len(fitting)}: pass the id instead, one of {', '.join(fitting)}."
-        )
+        message = f"'{mask(requested)}' fits {len(fitting)}: pass the id instead, one of {', '.join(fitting)}."
         raise Ambiguous(message, argument=what, matches=matches)
     names = sorted({called or id_ for id_, called in known.items()}, key=str.casefold)[:NAMES]
     message = f"Unknown {what} '{mask(requested)}'. Known: {', '.join(names) or 'none yet'}."

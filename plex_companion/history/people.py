@@ -69,15 +69,22 @@ class People:
         found = here or called
         return found[0].id if len(found) == 1 else None
 
-    def find_ids(self, requested: str) -> list[str]:
-        """Return the ids of the people whom a text identifies, by an id of theirs or by name."""
+    def find_ids(self, requested: str, server: str | None = None) -> list[str]:
+        """Return the ids of the people whom a text identifies, by an id of theirs or by name.
+
+        On one `server`, an id is that of the account there, and of several people of a name those who have one there count.
+        """
         given = requested.strip()
+        if server is not None and (here := self._by_account.get((server, given))):
+            return [here.id]
         if given in self.by_id:
             return [given]
         numbered = [
             one.id for one in self.persons if one.plex_tv_id == given or any(id_ == given for _, id_ in one.accounts)
         ]
-        return numbered or find_user_ids(requested, {one.id: one.names for one in self.persons})
+        found = numbered or find_user_ids(requested, {one.id: one.names for one in self.persons})
+        present = [id_ for id_ in found if any(place == server for place, _ in self.by_id[id_].accounts)]
+        return present or found
 
 
 def build_people(

@@ -82,7 +82,7 @@ def _find_person(
 ) -> tuple[str, dict[str | None, tuple[str, ...] | None]]:
     people = select_people(connection, source)
     known = {person.id: person.name for person in people.persons}
-    person = people.by_id[take_only("user", requested, people.find_ids(requested), known)]
+    person = people.by_id[take_only("user", requested, people.find_ids(requested, source.only_server), known)]
     here = [one for one in person.accounts if source.only_server in {None, one[0]}]
     return person.id, _group_by_id(here)
 

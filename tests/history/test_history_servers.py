@@ -85,6 +85,15 @@ async def test_owners_with_different_tokens_are_two_and_their_name_and_number_ar
         assert ids(await list_plays(archive, 9, PlayQuery(user=f"1@{CABIN}"))) == [2]
 
 
+@pytest.mark.parametrize("user", ["1", "Ada", "ada ", f"1@{CABIN}"])
+async def test_on_one_server_its_owner_is_no_other(tmp_path: Path, user: str) -> None:
+    plays = [seen(1, NOW - HOUR, **OWN), at_cabin(seen(2, NOW - 2 * HOUR, **OWN)), at_cabin(seen(3, NOW - DAY, **BEN))]
+    async with open_two(write_two(tmp_path / "a", plays=plays), TWO_TOKENS) as archive:
+        cabin = await archive.limit_to("cabin")
+        assert ids(await list_plays(cabin, 9, PlayQuery(user=user))) == [2]
+        assert ids(await list_plays(cabin, 9, PlayQuery(user="2"))) == [3], "a guest"
+
+
 async def test_an_owner_who_is_a_guest_elsewhere_is_one_person_where_plex_tv_says_so(tmp_path: Path) -> None:
     """Cleo owns the cabin and is a guest in the den; Ada owns the den and is a guest in the cabin."""
     people = {"1": "Cleo", "901": "Ada"}
