@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
 
     from plex_companion.cache.queries.counts import By, ServerKey
+    from plex_companion.cache.queries.grouping import PlayGroup
     from plex_companion.cache.queries.plays import HistoryStatus
     from plex_companion.cache.queries.servers import ServerNames
     from plex_companion.history.people import People
@@ -56,8 +58,8 @@ async def count_plays(
     if by in {"day", "hour", "weekday", "month"}:
         entries, groups = await _fill_times(source, by, found, within, zone)
     else:
-        every = await _add_names(source, by, found)
-        entries, groups = add_labels(every)[:limit], len(every)
+        every = await _add_names(source, by, replace(found, groups=_select_shown(found.groups, limit)))
+        entries, groups = add_labels(every)[:limit], len(found.groups or every)
     return {
         "by": by,
         "timezone": name_zone(zone),
@@ -69,6 +71,12 @@ async def count_plays(
         "total_entries": groups,
         "history": describe_import(known),
     }
+
+
+def _select_shown(groups: Sequence[PlayGroup], limit: int) -> Sequence[PlayGroup]:
+    """Return the first titles, and all others of their names, on which their labels depend."""
+    names = {(one.name or "").casefold() for one in groups[:limit]}
+    return [one for one in groups if (one.name or "").casefold() in names] if len(groups) > limit else groups
 
 
 def _build_entry(key: str | None, name: str | None, sums: WatchTotals | None, **more: Any) -> Entry:
@@ -139,9 +147,7 @@ async def _add_names(source: HistorySource, by: By, found: Counts) -> Sequence[E
             return _identify(_join_servers(found), await list_libraries(source))
         case "title":
             libraries = await list_libraries(source)
-            return [
-                _choose_title(found, key, libraries.get(found.groups[key].library_id or "")) for key in found.entries
-            ]
+            return [_choose_title(group, libraries.get(group.library_id or "")) for group in found.groups]
         case _:
             return [_build_entry(key, key, sums) for key, sums in found.entries.items()]
 
@@ -158,9 +164,9 @@ async def _add_names_of_servers(source: HistorySource, by: By, found: Counts, se
         case "title":
             libraries = await read_libraries(source)
             return [
-                _choose_title(found, key, libraries.get((group.server, group.library_id or "")))
+                _choose_title(group, libraries.get((group.server, group.library_id or "")))
                 | describe_server(group.server, servers)
-                for key, group in found.groups.items()
+                for group in found.groups
             ]
         case _:
             return [_build_entry(key, key, sums) for key, sums in found.entries.items()]
@@ -223,12 +229,11 @@ def _identify(found: dict[str, WatchTotals], names: dict[str, str | None]) -> li
     return sorted(rows, key=_rank)
 
 
-def _choose_title(found: Counts, key: str, library: str | None) -> Entry:
-    group = found.groups[key]
+def _choose_title(group: PlayGroup, library: str | None) -> Entry:
     return _build_entry(
         group.key,
         group.name,
-        found.entries[key],
+        WatchTotals(group.plays, group.timed, group.watched_ms, group.estimated_ms),
         type=group.kind,
         id=group.rating_key,
         guid=group.guid,

@@ -142,7 +142,8 @@ async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, e
     async with open_cache(path) as cache:
         found = await count_plays_by(cache, by, window)
     expected = recount(rows, by, window)
-    counted = [*found.entries.values(), *found.by_server.values()]
+    titles = [WatchTotals(one.plays, one.timed, one.watched_ms, one.estimated_ms) for one in found.groups]
+    counted = [*found.entries.values(), *found.by_server.values(), *titles]
     assert sorted(counted) == sorted(sums for key, sums in expected.items() if is_known(key))
     assert found.total == sum_up(expected)
 

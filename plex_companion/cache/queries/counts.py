@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta, tzinfo
 from functools import partial
@@ -15,7 +14,8 @@ from plex_companion.cache.queries.servers import OF_SERVER, list_server_names
 from plex_companion.times import DAY_MS, HOUR_MS, Window, list_offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    import sqlite3
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from plex_companion.cache.database import Cache
     from plex_companion.cache.queries.grouping import PlayGroup
@@ -64,10 +64,9 @@ class WatchTotals(NamedTuple):
         return WatchTotals(plays + other[0], timed + other[1], watched_ms + other[2], estimated_ms + other[3])
 
 
-def parse_watch_totals(row: sqlite3.Row | PlayGroup) -> WatchTotals:
-    """Read the totals of a row or a group."""
-    read = row.__getitem__ if isinstance(row, sqlite3.Row) else partial(getattr, row)
-    return WatchTotals(*(read(name) for name in WatchTotals._fields))
+def parse_watch_totals(row: sqlite3.Row) -> WatchTotals:
+    """Read the totals of a row."""
+    return WatchTotals(*(row[name] for name in WatchTotals._fields))
 
 
 Sums = dict[str, WatchTotals]
@@ -85,8 +84,8 @@ class Counts:
     is empty where the database has only one.
     """
     total: WatchTotals = field(default_factory=WatchTotals)
-    groups: dict[str, PlayGroup] = field(default_factory=dict)
-    """The groups counted, by the keys of the entries, where plays are counted by title."""
+    groups: Sequence[PlayGroup] = ()
+    """In place of entries, where plays are counted by title: the most played first."""
 
 
 async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UTC, server: str | None = None) -> Counts:
@@ -94,7 +93,7 @@ async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UT
 
     Days are keyed by their number since 1970, hours by 0 to 23, weekdays by 0 (Monday) to 6, months as 2026-11, all by the
     clock of `zone`; users and libraries by
-    server and id, or '=' and the name where the id is unknown; titles by guid or rating key.
+    server and id, or '=' and the name where the id is unknown. Titles are groups.
     """
     if by == "title":
         return _sum_by_title(await group_plays(cache, window, server=server))
@@ -134,11 +133,8 @@ def _add_sums(found: dict[K, WatchTotals], more: dict[K, WatchTotals]) -> None:
 
 
 def _sum_by_title(groups: list[PlayGroup]) -> Counts:
-    counts = Counts(total=_sum_all(map(parse_watch_totals, groups)))
-    for place, group in enumerate(rank_groups(groups)):
-        counts.groups[str(place)] = group
-        counts.entries[str(place)] = parse_watch_totals(group)
-    return counts
+    sums = [(one.plays, one.timed, one.watched_ms, one.estimated_ms) for one in groups]
+    return Counts(groups=rank_groups(groups), total=WatchTotals(*map(sum, zip(*sums, strict=True))))
 
 
 def _sum_by_number(found: dict[K, WatchTotals]) -> dict[K, WatchTotals]:

@@ -1,15 +1,20 @@
 """Plays grouped by what was played: by identity, never by name. A show's episodes and an artist's tracks are one group.
 
 The identity is the guid where there is one, else the rating key. SQL groups the rows of one guid and one key; what a guid
-has had under several keys, and rows that know the key only, are merged here.
+has had under several keys, and rows that know the key only, are merged here. What SQL groups is kept in memory by block of
+14 days until a play in it changes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from plex_companion.cache.connections import run_read
+from plex_companion.cache.queries.play_blocks import read_blocks
 from plex_companion.cache.queries.servers import OF_SERVER
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 
     FindPerson = Callable[[str, str], str]
     """Returns the id of the person who has an account, by server and id of the account."""
+
+KEPT_MS = 100 * DAY_MS
+"""Groups of longer windows, and groups by user, are read at each question: kept, they would take tens of megabytes."""
 
 ESTIMATE = "CASE ended_by WHEN 'imported' THEN coalesce(watched_ms, 0) ELSE 0 END"
 """The part of a play's watch time that is estimated."""
@@ -103,27 +111,89 @@ async def group_plays(
 
     `find_person` says who has an account on a server, where a person may have accounts on more than one.
     """
-    find_person = find_person or _ignore_server
-    user = "coalesce(user_id, '=' || user_name), " if by_user else ""
+    read = partial(_read_rows, server, by_user=by_user)
+    if by_user or window.until - window.since > KEPT_MS:
+        rows = await run_read(cache.archive, lambda connection: read(connection, window))
+    else:
+        rows = await read_blocks(cache, ("groups", server), window, read, _join_rows)
+    groups = [PlayGroup(*row) for row in rows.values()]
+    if not by_user:
+        return merge(groups)
+    by_person: dict[str | None, list[PlayGroup]] = {}
+    for group in groups:
+        if find_person and group.user_id:
+            group.user_id = find_person(group.server, group.user_id)
+        by_person.setdefault(group.user_id or group.user_name, []).append(group)
+    return [group for some in by_person.values() for group in merge(some)]
+
+
+class _GroupRow(NamedTuple):
+    """The fields of a `PlayGroup`, as SQL groups plays. It is kept, so it never changes."""
+
+    server: str
+    user_id: str | None
+    user_name: str | None
+    kind: str | None
+    name: str | None
+    guid: str | None
+    rating_key: str | None
+    year: int | None
+    library_id: str | None
+    last_title: str | None
+    item_key: str | None
+    last_at: int
+    plays: int
+    timed: int
+    watched_ms: int
+    estimated_ms: int
+
+
+_Rows = dict[tuple[object, ...], _GroupRow]
+"""Rows by what SQL groups them by."""
+
+
+def _read_rows(server: str | None, connection: sqlite3.Connection, window: Window, *, by_user: bool) -> _Rows:
+    user = "coalesce(user_id, '=' || user_name)" if by_user else "NULL"
     unknown = "CASE WHEN coalesce(guid, rating_key) IS NULL THEN"
+    keys = (
+        f"{user}, server, guid, rating_key, kind, name IS NULL, {unknown} name END, {unknown} year END, "
+        f"{unknown} library_id END"
+    )
     sql = f"""
         SELECT server, user_id, user_name, kind, name, guid, rating_key, year, library_id, title AS last_title, item_key,
             max(started_at) AS last_at, -- beside a lone max(), other columns are those of its row
-            {SUM_OF_PLAYS}
-        FROM ({_IDENTIFIED})
-        GROUP BY {user}server, guid, rating_key, kind, name IS NULL, {unknown} name END, {unknown} year END,
-            {unknown} library_id END
+            {SUM_OF_PLAYS}, {keys}
+        FROM ({_IDENTIFIED}) GROUP BY {keys}
     """  # noqa: S608 - our own expressions
     values = {"since": window.since, "until": window.until, "server": server}
-    by_person: dict[str | None, list[PlayGroup]] = {}
-    for row in map(_parse_group, await cache.archive.execute_fetchall(sql, values)):
-        row.user_id = row.user_id and find_person(row.server, row.user_id)
-        by_person.setdefault((row.user_id or row.user_name) if by_user else None, []).append(row)
-    return [group for rows in by_person.values() for group in merge(rows)]
+    rows = map(tuple, connection.execute(sql, values))
+    return {row[_WIDTH:]: _GroupRow(*row[:_WIDTH]) for row in rows}
 
 
-def _ignore_server(_server: str, user_id: str) -> str:
-    return user_id
+_WIDTH = len(_GroupRow._fields)
+
+
+def _join_rows(parts: Iterable[_Rows]) -> _Rows:
+    found: _Rows = {}
+    for rows in parts:
+        if not found:
+            found = dict(rows)
+            continue
+        for key, row in rows.items():
+            known = found.get(key)
+            found[key] = row if known is None else _join_row(known, row)
+    return found
+
+
+def _join_row(one: _GroupRow, other: _GroupRow) -> _GroupRow:
+    """Return the fields of the row with the latest play, with the plays of both."""
+    late, early = (other, one) if other.last_at >= one.last_at else (one, other)
+    return late._replace(
+        plays=late.plays + early.plays,
+        timed=late.timed + early.timed,
+        watched_ms=late.watched_ms + early.watched_ms,
+        estimated_ms=late.estimated_ms + early.estimated_ms,
+    )
 
 
 def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
@@ -159,6 +229,8 @@ def _identify_by_guid(group: PlayGroup) -> tuple[str | None, ...]:
 
 def _join_by_name(found: list[PlayGroup], unidentified: list[PlayGroup]) -> None:
     """Merge plays without identity into the group of their name, or add them as groups of their own."""
+    if not unidentified:
+        return
     named: dict[tuple[str | None, str | None], list[PlayGroup]] = {}
     for group in found:
         named.setdefault((group.kind, group.name), []).append(group)
@@ -177,10 +249,6 @@ def _is_compatible(group: PlayGroup, row: PlayGroup) -> bool:
     libraries = (group.library_id, row.library_id) if group.server == row.server else (None, None)
     pairs = ((group.year, row.year), libraries)
     return all(mine is None or theirs is None or mine == theirs for mine, theirs in pairs)
-
-
-def _parse_group(row: sqlite3.Row) -> PlayGroup:
-    return PlayGroup(*row)
 
 
 def rank_groups(groups: Iterable[PlayGroup]) -> list[PlayGroup]:

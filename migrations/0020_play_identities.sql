@@ -1,0 +1,10 @@
+-- Plays grouped by title are kept in memory too: a block of plays has changed when what was played has got another identity.
+CREATE TRIGGER play_block_identified AFTER UPDATE OF
+    type, guid, rating_key, title, year, grandparent_guid, grandparent_rating_key, grandparent_title
+    ON plays
+WHEN (new.type, new.guid, new.rating_key, new.title, new.year, new.grandparent_guid, new.grandparent_rating_key, new.grandparent_title)
+    IS NOT (old.type, old.guid, old.rating_key, old.title, old.year, old.grandparent_guid, old.grandparent_rating_key, old.grandparent_title)
+BEGIN
+    INSERT INTO play_revisions VALUES (new.started_at / 1209600000, 1)
+    ON CONFLICT (block) DO UPDATE SET revision = revision + 1;
+END;
