@@ -1,6 +1,6 @@
 """`python -m benchmarks.pages [PLAYS] [ITEMS]`: the pages on a million plays and 100,000 items, beside a static file of the same server.
 
-With Chromium, also how soon the largest part of each page is painted, beside a page of the same server that needs no question.
+With Chromium, also how soon the largest part of each page is painted, beside a page in the same frame that asks nothing.
 See docs/benchmarks.md.
 """
 
@@ -37,8 +37,8 @@ MAX_PAINT_RATIO = 1.5
 NOWHERE = "http://127.0.0.1:9"
 """An address without a Plex: the pages need none."""
 STATIC = "/static/dashboard.css"
-PLAIN = "/no-such-page"
-"""A page that is painted without any question: the floor of what a browser needs."""
+PLAIN = "/plays/x"
+"""A page in the same frame, with its styles and scripts, that asks nothing: its address names no play."""
 HTML = {"accept": "text/html"}
 PATHS = (
     "/",

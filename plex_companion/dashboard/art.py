@@ -36,7 +36,8 @@ AT_ONCE = 3
 """Pictures fetched at a time, so that tools do not queue behind them."""
 SECONDS = 8.0
 _KEY = re.compile(r"\d{1,10}", re.ASCII)
-_PLACEHOLDER = Path(__file__).parent / "static" / "no-picture.svg"
+PLACEHOLDER_MIME = "image/png"
+_PLACEHOLDER = Path(__file__).parent / "static" / "no-picture.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class PictureFetcher:
             async with self._limiters[companion.link_id]:
                 body, lasts = await self._ask_plex(companion, rating_key)
             if body is not None:
-                mime = find_mime(body) or "image/svg+xml"
+                mime = find_mime(body) or PLACEHOLDER_MIME
                 self.pictures.put(key, CachedPicture.create(body, mime, self._companion.now_ms + lasts))
         finally:
             del self._pending[key]
@@ -153,7 +154,7 @@ def build_art_routes(companion: Companion) -> list[Route]:
         headers = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
         if found is None:
             headers["cache-control"] = "no-store"
-            return Response(fetcher.placeholder, 200, headers, media_type="image/svg+xml")
+            return Response(fetcher.placeholder, 200, headers, media_type=PLACEHOLDER_MIME)
         headers |= {"cache-control": "private, max-age=3600", "etag": found.etag}
         if request.headers.get("if-none-match") == found.etag:
             return Response(None, 304, headers)

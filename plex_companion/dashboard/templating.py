@@ -59,7 +59,7 @@ class Templates:
     def _build_art_url(self, key: object, epoch: int, server: str | None = None) -> str:
         """Return the address of an item's poster. Where there is one server, the address does without."""
         if not key or not str(key).isdecimal():
-            return "/static/no-picture.svg"
+            return f"/static/no-picture.png?{compute_build_id()}"
         place = f"{quote(server, safe='')}/" if server and len(self._companion.each) > 1 else ""
         return f"/art/{place}{key}?{epoch}"
 

@@ -11,10 +11,13 @@ import pytest
 from support.application import Home, home
 
 from plex_companion.dashboard.art import CachedPicture, PictureCache
+from plex_companion.dashboard.static_files import load_files
 from plex_companion.plex.pictures import find_poster_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+PLACEHOLDER = load_files()["no-picture.png"].body
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ async def test_the_token_is_in_nothing_that_is_given_out(it: Home) -> None:
 
 async def test_an_item_that_plex_does_not_have_gets_a_placeholder(it: Home) -> None:
     answer = await get(it, "/art/99999999")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "image/png", PLACEHOLDER)
     assert "sandbox" in answer.headers["content-security-policy"]
     it.demo.requests.clear()
     await get(it, "/art/99999999")
@@ -79,16 +82,17 @@ async def test_while_plex_is_away_what_is_kept_is_given_and_for_the_rest_a_place
     it: Home,
 ) -> None:
     kept = it.demo.get_movie(0).key
-    assert (await get(it, f"/art/{kept}")).headers["content-type"] == "image/png"
+    picture = (await get(it, f"/art/{kept}")).content
+    assert picture != PLACEHOLDER
     await it.demo.shut_down()
     await it.until(lambda: not it.application.companion.is_live)
-    assert (await get(it, f"/art/{kept}")).headers["content-type"] == "image/png"
+    assert (await get(it, f"/art/{kept}")).content == picture
     other = await get(it, f"/art/{it.demo.get_movie(2).key}")
-    assert (other.headers["content-type"], other.headers["cache-control"]) == ("image/svg+xml", "no-store")
+    assert (other.content, other.headers["cache-control"]) == (PLACEHOLDER, "no-store")
     await it.demo.reopen()
     await it.live()
     back = await get(it, f"/art/{it.demo.get_movie(2).key}")
-    assert back.headers["content-type"] == "image/png"
+    assert back.content != PLACEHOLDER
 
 
 async def test_what_plex_calls_a_picture_and_is_none_is_not_passed_on(it: Home) -> None:
@@ -97,8 +101,7 @@ async def test_what_plex_calls_a_picture_and_is_none_is_not_passed_on(it: Home) 
     )
     answer = await get(it, f"/art/{it.demo.get_movie(5).key}")
     it.demo.answer_with(None)
-    assert answer.headers["content-type"] == "image/svg+xml"
-    assert b"MediaContainer" not in answer.content
+    assert answer.content == PLACEHOLDER
 
 
 def item(kind: str, **attributes: str) -> Element:

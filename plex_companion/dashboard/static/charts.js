@@ -2,6 +2,7 @@
 // with a `data-color` in its head is drawn. Cells carry plain numbers in `data-value`, or a `data` element that does.
 "use strict";
 
+const library = document.currentScript.dataset.library; // uPlot, which is fetched once the page is painted
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const HEIGHT = 180;
@@ -33,7 +34,8 @@ function drawChart(figure) {
   const place = figure.querySelector(".canvas");
   const { axisName, marks, series } = readTable(figure.querySelector("details table"));
   place.replaceChildren();
-  if (!marks.length || !series.length) return;
+  place.hidden = !marks.length || !series.length;
+  if (place.hidden) return;
   const bars = figure.dataset.chart === "bars";
   const paint = (name) => css(`--${name}`);
   const axis = { stroke: paint("soft"), grid: { stroke: paint("edge"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
@@ -61,9 +63,17 @@ function drawChart(figure) {
 
 const drawAll = () => document.querySelectorAll("figure[data-chart]").forEach(drawChart);
 let later = 0;
-addEventListener("resize", () => {
+function drawLater() {
   clearTimeout(later);
   later = setTimeout(drawAll, 150);
+}
+afterPaint(() => {
+  const script = document.createElement("script");
+  script.src = library;
+  script.onload = () => {
+    drawAll();
+    dark.addEventListener("change", drawAll);
+    addEventListener("resize", drawLater);
+  };
+  document.head.append(script);
 });
-dark.addEventListener("change", drawAll);
-afterPaint(drawAll);

@@ -268,13 +268,13 @@ function suspend() {
 }
 
 setInterval(refreshTimes, 1_000);
-connect();
 afterPaint(() => {
   localize(document);
   refreshTimes();
+  connect();
 });
 
-// What the server wrote can be read already, so it is painted before anything changes it.
+// What the server wrote can be read already, so it is painted before anything changes it or takes the browser's time.
 function afterPaint(work) {
   if (!PerformanceObserver.supportedEntryTypes?.includes("paint")) return setTimeout(work);
   new PerformanceObserver((_, observer) => {
