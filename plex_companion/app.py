@@ -397,7 +397,8 @@ async def _serve_stdio(settings: Settings, stack: AsyncExitStack) -> None:
 async def _serve_http(
     application: Application, stored_token: StoredToken | None, started: Callable[[StartInfo], None]
 ) -> None:
-    from plex_companion.server.auth.login import LoginCode  # noqa: PLC0415 - stdio does without
+    from plex_companion.dashboard.pages.prepared_figures import prepare_figures  # noqa: PLC0415 - stdio does without
+    from plex_companion.server.auth.login import LoginCode  # noqa: PLC0415 - the same
     from plex_companion.server.http.web import build_base_url, serve_http  # noqa: PLC0415 - the same
 
     settings = application.companion.settings
@@ -407,4 +408,7 @@ async def _serve_http(
         started(StartInfo(settings.public_url or build_base_url(host, port), stored_token, code))
 
     app, notifier = application.build_http_app(code), application.notifier
-    await serve_http(app, settings.host, settings.port, notifier=notifier, started=on_started)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(prepare_figures, application.companion)
+        await serve_http(app, settings.host, settings.port, notifier=notifier, started=on_started)
+        tasks.cancel_scope.cancel()

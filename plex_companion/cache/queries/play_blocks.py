@@ -77,6 +77,11 @@ async def read_blocks(
     return await run_read(cache.archive, work)
 
 
+async def read_revisions(cache: Cache) -> dict[int, int]:
+    """Return how often each block has changed, as far as something was ever played in it."""
+    return dict(map(tuple, await cache.archive.execute_fetchall("SELECT block, revision FROM play_revisions")))
+
+
 def _read_revisions(connection: sqlite3.Connection, window: Window) -> dict[int, int]:
     values = {"first": window.since // BLOCK_MS - 1, "last": window.until // BLOCK_MS}
     return dict(map(tuple, connection.execute(_REVISIONS, values)))
