@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from plex_companion.serialize import Json
     from plex_companion.times import Window
 
-PAGE = 100
+PAGE = 20
+"""Occurrences that are read and judged at once. They take a millisecond, and are gone before the collector of garbage looks at
+them: of pages of a hundred so many live long enough that it looks through the whole memory now and then, and holds the loop up.
+"""
 MOST_SHOWN = 50
 """The most firings, and the most near misses, of one answer: the newest."""
 MOST_USERS = 10
@@ -160,6 +163,18 @@ async def run_back_test(cache: Cache, rule: Rule, window: Window, zone: tzinfo) 
         NotSupported: it has a condition, and CEL is not installed.
     """
     tester = await compute_off_loop(partial(BackTester, rule, zone))
+    await judge_window(cache, tester, window)
+    return {
+        "since": format_iso(window.since),
+        "until": format_iso(window.until),
+        "known_since": format_iso(await read_oldest_time(cache)),
+        **await compute_off_loop(tester.describe),
+    }
+
+
+async def judge_window(cache: Cache, tester: BackTester, window: Window) -> None:
+    """Let a tester judge the occurrences of a window, page by page, in worker threads."""
+    rule = tester.rule
     types = {*rule.when, *ENDING, "connection.lost"} if rule.for_ms is not None else {*rule.when}
     after = await read_first_number(cache, window.since) - 1
     while True:
@@ -172,12 +187,6 @@ async def run_back_test(cache: Cache, rule: Rule, window: Window, zone: tzinfo) 
         if not page.is_full:
             break
     await compute_off_loop(partial(tester.finish, window.until))
-    return {
-        "since": format_iso(window.since),
-        "until": format_iso(window.until),
-        "known_since": format_iso(await read_oldest_time(cache)),
-        **tester.describe(),
-    }
 
 
 async def _count_missing(cache: Cache, occurrences: Sequence[NumberedOccurrence]) -> list[NumberedOccurrence]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import anyio
+import anyio.lowlevel
 import pytest
-from support.past_month import EPISODES, GIGABYTE, MINUTE, SHOWS, USERS, PastMonth, make_month
+from support.past_month import EPISODES, GIGABYTE, MINUTE, MONTH_AGO, SHOWS, USERS, PastMonth, make_month
 from support.recorded_plays import DAY, HOUR, NOW, SERVER, Past, past
 
 from plex_companion.cache.queries.rules.played_streams import PlayedStream
 from plex_companion.models import StreamCounts, UserStreams
 from plex_companion.occurrences.reading import NumberedOccurrence
-from plex_companion.rules.back_test import BackTester, count_played_streams
+from plex_companion.rules.back_test import BackTester, count_played_streams, judge_window
 from plex_companion.rules.rule_format import format_rule, parse_rule
 from plex_companion.rules.templates import list_templates
 from plex_companion.serialize import format_iso
-from plex_companion.times import parse_time
+from plex_companion.times import Window, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 VIENNA = ZoneInfo("Europe/Vienna")
 SEEDS = (7, 8)
 TEMPLATES = {rule.name: rule for rule in list_templates()}
+EVERYTHING = {"name": "Everything", "when": ["play.started", "play.stopped"], "then": [{"action": "webhook"}]}
 Expected = tuple[list[int], dict[int, str]]
 """When a rule fires, and the part that failed by the time of near misses."""
 
@@ -173,6 +177,23 @@ async def test_a_ready_made_rule_would_have_fired_as_an_independent_count_says(
     assert found["error"] is None
 
 
+async def test_the_event_loop_has_a_turn_after_every_few_occurrences(recorded: Past, month: PastMonth) -> None:
+    tester = BackTester(parse_rule({**EVERYTHING, "only_if": "streams() > 1"}, ()), VIENNA)
+    turns = [0]
+
+    async def count_turns() -> None:
+        while True:
+            turns.append(tester.judged)
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        await judge_window(recorded.companion.cache, tester, Window(MONTH_AGO, NOW))
+        tasks.cancel_scope.cancel()
+    assert tester.judged == 2 * len(month.plays)
+    assert max(after - before for before, after in pairwise([*turns, tester.judged])) <= 20
+
+
 async def test_a_saved_rule_or_one_that_is_given_is_tried_and_not_both(recorded: Past) -> None:
     rule = format_rule(TEMPLATES["A new player"])
     for arguments in ({}, {"rule": rule, "id": "1"}):
@@ -201,8 +222,7 @@ async def test_only_the_time_asked_for_counts(recorded: Past, month: PastMonth) 
 
 
 async def test_an_answer_is_bounded_and_says_for_whom(recorded: Past, month: PastMonth) -> None:
-    rule = {"name": "Everything", "when": ["play.started", "play.stopped"], "then": [{"action": "webhook"}]}
-    found = await recorded.well("rule_test", rule=rule)
+    found = await recorded.well("rule_test", rule=EVERYTHING)
     assert found["fired"] == 2 * len(month.plays) > 100
     assert len(found["firings"]) == 50
     counts = {name: 2 * sum(play.name == name for play in month.plays) for name in USERS.values()}
