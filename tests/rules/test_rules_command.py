@@ -14,8 +14,13 @@ import pytest
 from support.application import read_empty_database
 from support.several_processes import member
 
+from plex_companion.cache.database import open_cache
 from plex_companion.cli import main
 from plex_companion.commands.rules.rule_commands import import_rules, list_rules, switch
+from plex_companion.commands.rules.rule_files import parse_file
+from plex_companion.commands.rules.saving import read_rules, send_request
+from plex_companion.errors import Conflict
+from plex_companion.rules.engine.requests import request_import
 from plex_companion.tools.rules.changing import get_rules
 
 if TYPE_CHECKING:
@@ -223,3 +228,26 @@ async def test_beside_a_running_companion_the_process_that_listens_saves_them(de
         assert "fired 1 time" in await list_rules(settings)
         await switch(settings, "late", enabled=False)
         assert not get_rules(one.companion).stored[1].enabled
+
+
+async def test_beside_a_running_companion_a_file_is_saved_as_a_whole_or_not_at_all(demo: Demo, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.json"
+    async with member(demo, tmp_path) as one:
+        await one.live()
+        settings = one.companion.settings
+        rules.write_text(json.dumps([LATE, {**LATE, "name": "Long"}]), encoding="utf-8")
+        assert (await import_rules(settings, rules, enable=False)).endswith("2 added, 0 changed, 0 unchanged.")
+        rules.write_text(json.dumps([{**LATE, "cooldown": "1h"}, {**LATE, "name": "More"}]), encoding="utf-8")
+        async with open_cache(tmp_path / "cache.sqlite3", backups=0) as cache:
+            changed = parse_file(rules.read_text(encoding="utf-8"), rules.name, ())
+            planned = request_import(await read_rules(cache), changed, ["a", "b"], enable=True, newest=0)
+            assert planned is not None
+            await switch(settings, "late", enabled=True)  # somebody is quicker
+            with pytest.raises(Conflict, match="Nothing was imported"):
+                await send_request(cache, settings, planned)
+        assert {rule.name: rule.enabled for rule in get_rules(one.companion).stored.values()} == {
+            "Late": True,
+            "Long": False,
+        }
+        assert (await import_rules(settings, rules, enable=False)).endswith("1 added, 1 changed, 0 unchanged.")
+        assert len(get_rules(one.companion).stored) == 3
