@@ -292,7 +292,9 @@ async def test_the_next_process_publishes_everything_again_when_the_first_ends(
                 await got.until(lambda: got.list_payloads("/status")[-2:] == ["offline", "online"])
                 again = {one.topic for one in got.messages[before:]}
                 assert got.configs.keys() <= again
-                assert shown(got, name_player(demo))["Playback"] == "playing"
+                await got.until(
+                    lambda: shown(got, name_player(demo)).get("Playback") == "playing"
+                )  # Plex is heard again
         assert got.list_payloads(TRIGGER) == ["play.started"]
 
 
