@@ -368,6 +368,8 @@ class Settings(BaseSettings):
         return None if value is None else name_zone(find_zone(value))
 
     _notes: tuple[str, ...] = PrivateAttr(())
+    _tokens: tuple[str, ...] = PrivateAttr(())
+    """Of the settings of one of several servers, the tokens of all: what one server says must not show that of another."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -567,10 +569,13 @@ class Settings(BaseSettings):
             return (self,)
         tokens = _split_joined(self.plex_token.get_secret_value() if self.plex_token else None)
         each = tokens if len(tokens) == len(addresses) else (tokens[:1] or (None,)) * len(addresses)
-        return tuple(
+        links = tuple(
             self.model_copy(update={"plex_url": address, "plex_token": token and SecretStr(token)})
             for address, token in zip(addresses, each, strict=True)
         )
+        for link in links:
+            link._tokens = tokens  # noqa: SLF001 - one of us
+        return links
 
     @cached_property
     def link_id(self) -> str:
@@ -623,7 +628,10 @@ class Settings(BaseSettings):
         held = (self.token, self.webhook_secret, self.mqtt_url, *self.webhook_urls)
         broker = self.read_broker_address()
         tokens = _split_joined(self.plex_token.get_secret_value() if self.plex_token else None)
-        given = [*tokens, *(secret.get_secret_value() for secret in held if secret is not None)]
+        given = [
+            *dict.fromkeys((*tokens, *self._tokens)),
+            *(secret.get_secret_value() for secret in held if secret is not None),
+        ]
         given += list_address_secrets(self.chronicle.get_secret_value()) if self.chronicle else []
         given += [broker.password] if broker and broker.password else []
         given += [part for url in self.list_notify_targets().values() for part in (url, url.partition("://")[2])]

@@ -481,6 +481,7 @@ def test_a_count_of_tokens_that_fits_neither_one_nor_all_is_refused(url: str, to
 def test_every_token_of_several_is_a_secret() -> None:
     settings = Settings.load({"plex_url": "http://den,http://cabin", "plex_token": SECRETS})
     assert set(settings.list_secrets()) == set(SECRETS.split(","))
+    assert [set(link.list_secrets()) for link in settings.links()] == [set(SECRETS.split(","))] * 2
     assert "token-of" not in f"{settings!r} {settings.links()!r}"
 
 

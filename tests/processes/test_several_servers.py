@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from pydantic import SecretStr
+from support.application import FAST, settings_for
 from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, rows
 from support.several_servers import ATTIC, CABIN, DEN, all_live, household, join_urls, link_of, looking_after, state_of
 
+from plex_companion.app import open_companion
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.catalogue.status import describe_catalogue
 from plex_companion.events import Audit, ReceivedEvent
@@ -220,6 +224,28 @@ async def test_the_log_says_which_server_is_meant_and_repeats_nothing(
     first, *_ = (line for line in caplog.messages if line.startswith("Connected to server") and "Den" in line)
     assert first.removeprefix("Connected to server ") in {"1 of 3 (Den)", "3 of 3 (Den)"}
     assert sum("the same server as Den" in line for line in caplog.messages) == 1
+
+
+async def test_the_token_of_one_server_is_never_stored_though_another_repeats_it(
+    den: Demo, cabin: Demo, tmp_path: Path
+) -> None:
+    tokens = ("the-token-of-den", "the-token-of-cabin")
+    settings = settings_for(den, tmp_path, plex_url=join_urls(den, cabin), catalogue=False)
+    settings = settings.model_copy(update={"plex_token": SecretStr(",".join(tokens))})
+    async with open_companion(settings, lambda _: None, timeouts=FAST, tick_seconds=0.5) as companion:
+        one = Member(companion, [])
+        await all_live(one)
+        item = await cabin.add_movie(f"Film {tokens[0]}")
+        cabin.start(item=item)
+        told = {"type": "progress", "size": 1, "ProgressNotification": [{"message": f"Scanning {' '.join(tokens)}"}]}
+        cabin.send_raw(json.dumps({"NotificationContainer": told}))
+        await one.until(lambda: rows(tmp_path, "SELECT 1 FROM events WHERE type = 'progress'"))
+        await one.until(lambda: any(each.item.title for each in state_of(one, "Cabin").sessions.values()))
+    with closing(sqlite3.connect(tmp_path / "cache.sqlite3")) as database:
+        stored = "\n".join(database.iterdump())
+    assert rows(tmp_path, "SELECT title FROM plays WHERE ended_at IS NULL") == [("Film hidden",)]
+    for token in tokens:
+        assert token not in stored
 
 
 async def test_what_is_said_before_a_server_is_known_belongs_to_its_address(den: Demo, tmp_path: Path) -> None:
