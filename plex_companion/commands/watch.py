@@ -28,6 +28,7 @@ from plex_companion.duties import check_notify_targets
 from plex_companion.history.alert_pages import read_latest
 from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.http.signals import wait_for_signal
+from plex_companion.wording import label_servers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -107,7 +108,10 @@ class _RecentAlerts:
     async def build_view_model(self, companion: Companion) -> ViewModel:
         if (past := self._past.get(companion.link_id)) is None:
             past = self._past[companion.link_id] = await read_latest(companion, 2 * MOST_ALERTS)
-        return ViewModel(companion.state, companion.now_ms, past, companion.live.storage, companion.zone)
+        states = companion.live.states
+        names = dict(zip(states, label_servers([state.server for state in states.values()]), strict=True))
+        name = names.get(companion.link_id, "")
+        return ViewModel(companion.state, companion.now_ms, past, companion.live.storage, companion.zone, name)
 
 
 async def _draw(companion: Companion, seen: _RecentAlerts) -> None:

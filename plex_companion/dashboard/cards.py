@@ -55,7 +55,8 @@ class ConnectionBanner:
 
 def build_shared_banner(states: Sequence[State], now_ms: int, storage: str) -> ConnectionBanner:
     """Build the banner of several servers, with one for each that says how that server is."""
-    each = tuple(replace(build_banner(state, now_ms, "ok"), server=get_server_name(state)) for state in states)
+    named = zip(states, label_states(states), strict=True)
+    each = tuple(replace(build_banner(state, now_ms, "ok"), server=name) for state, name in named)
     live = next((state for state in states if state.connection.state == "live"), None)
     whole = build_banner(live or states[0], now_ms, storage)
     notes = [whole.note] if storage != "ok" else []
@@ -243,15 +244,15 @@ def build_cards(state: State, now_ms: int) -> list[Card]:
     return [build_card(session, state, now_ms) for session in sorted(state.sessions.values(), key=_order)]
 
 
-def build_shared_cards(states: Iterable[State], now_ms: int) -> list[Card]:
+def build_shared_cards(states: Sequence[State], now_ms: int) -> list[Card]:
     """Build the cards of several servers in the same order, each with the name of its server."""
-    playing = [(session, state) for state in states for session in state.sessions.values()]
-    playing.sort(key=lambda pair: _order(pair[0]))
-    return [_name_server(build_card(session, state, now_ms), state) for session, state in playing]
-
-
-def _name_server(card: Card, state: State) -> Card:
-    return replace(card, server=get_server_id(state), server_name=get_server_name(state))
+    named = zip(states, label_states(states), strict=True)
+    playing = [(session, state, name) for state, name in named for session in state.sessions.values()]
+    playing.sort(key=lambda one: _order(one[0]))
+    return [
+        replace(build_card(session, state, now_ms), server=get_server_id(state), server_name=name)
+        for session, state, name in playing
+    ]
 
 
 def get_server_id(state: State) -> str | None:
@@ -259,9 +260,15 @@ def get_server_id(state: State) -> str | None:
     return state.server.machine_identifier if state.server else None
 
 
-def get_server_name(state: State) -> str:
-    """Return how the page calls one of several servers."""
-    return clean(state.server.name or "unnamed server") if state.server else "unknown server"
+def label_servers_by_id(states: Sequence[State]) -> dict[str, str]:
+    """Return how the page calls each server, by machine identifier; nothing where there is one."""
+    labels = zip(states, label_states(states), strict=True)
+    return {state.server.machine_identifier: label for state, label in labels if state.server and len(states) > 1}
+
+
+def label_states(states: Iterable[State]) -> list[str]:
+    """Return how the page calls each of several servers."""
+    return wording.label_servers([state.server for state in states])
 
 
 def _order(session: Session) -> tuple[int, int, int]:
@@ -294,11 +301,11 @@ def build_tasks(state: State) -> list[Task]:
     return [Task(f"t{one.uuid}", wording.format_activity(one), _parse_percent(one)) for one in running]
 
 
-def build_shared_tasks(states: Iterable[State]) -> list[Task]:
+def build_shared_tasks(states: Sequence[State]) -> list[Task]:
     """Build the tasks of several servers, each with the name of its server."""
     return [
-        Task(f"{get_server_id(state)}-{task.key}", f"{get_server_name(state)}: {task.words}", task.percent)
-        for state in states
+        Task(f"{get_server_id(state)}-{task.key}", f"{name}: {task.words}", task.percent)
+        for state, name in zip(states, label_states(states), strict=True)
         for task in build_tasks(state)
     ]
 

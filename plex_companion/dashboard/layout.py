@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from plex_companion import __version__
+from plex_companion.companion import list_choices
 from plex_companion.dashboard.addresses import page_url
 from plex_companion.errors import Ambiguous, Conflict, Invalid, NotFound, ReadOnly, ToolError
 from plex_companion.server.auth.login import is_foreign_write
@@ -147,16 +148,17 @@ class PageLayout:
         return respond
 
     def build_thing_routes(
-        self, kind: Kind, answer: Callable[[Request, Companion, str], Awaitable[Response]]
+        self, kind: Kind, answer: Callable[[Request, Companion, str], Awaitable[Response]], *, shared: bool = False
     ) -> list[Route]:
         """Return the routes of the pages of one thing each: `/{kind}/{id}`, and `/{kind}/{server}/{id}`.
 
-        `answer` gets the companion of the server. A server that is given by its name leads to its identifier.
+        `answer` gets the companion of the server, and without one that of all servers where things are `shared` by them.
+        A server that is given by its name leads to its identifier.
         """
 
         async def show(request: Request) -> Response:
             given, id_ = request.path_params.get("server"), request.path_params["id"]
-            chosen = self.choose_companion(request)
+            chosen = self._companion if shared and given is None else self.choose_companion(request)
             server = chosen.state.server
             if given is not None and server is not None and given != server.machine_identifier:
                 return redirect(page_url(kind, server.machine_identifier, id_))
@@ -176,7 +178,7 @@ class PageLayout:
         """
         given = request.path_params.get("server")
         if given is None and len(self._companion.each) > 1:
-            names = [link.name or str(link.machine_identifier) for link in self._companion.links]
+            names = list_choices(self._companion.links)
             message = f"There are several servers: put one of them before the id, {', '.join(names)}."
             raise Ambiguous(message, what="server", matches=names)
         return self._companion.choose_server(given)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from plex_companion.dashboard.cards import When, get_server_id
+from plex_companion.dashboard.cards import When, get_server_id, label_states
 from plex_companion.errors import ToolError
 from plex_companion.plex.query import BRIEF, build_path, get_page
 from plex_companion.plex.xml.attributes import read_kind, read_number, read_text
@@ -44,6 +44,8 @@ class AddedItem:
     at: int
     server: str | None = None
     """The machine identifier of the server, where there are several."""
+    server_name: str = ""
+    """How it is called then."""
     epoch: int = 0
 
 
@@ -162,10 +164,16 @@ class SharedRecentItems:
 
     def list_items(self) -> list[AddedItem]:
         """Return the newest items, the newest first."""
-        several = len(self._each) > 1
+        states = [one.state for one, _ in self._each]
+        several = len(states) > 1
         found = [
-            replace(item, server=get_server_id(one.state) if several else None, epoch=one.state.connection.epoch)
-            for one, recent in self._each
-            for item in recent.list_items(one.state)
+            replace(
+                item,
+                server=get_server_id(state) if several else None,
+                server_name=name if several else "",
+                epoch=state.connection.epoch,
+            )
+            for (_, recent), state, name in zip(self._each, states, label_states(states), strict=True)
+            for item in recent.list_items(state)
         ]
         return sorted(found, key=lambda item: -item.at)[:MOST]

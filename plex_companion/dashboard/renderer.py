@@ -126,7 +126,8 @@ class PageRenderer:
 
     async def _name_alert_servers(self, alerts: Sequence[Alert]) -> dict[int, str]:
         rows = await serialize_alerts(self._companion, alerts)
-        return {int(row["id"]): clean(row["server_name"] or "") for row in rows}
+        labels = cards.label_servers_by_id(self._companion.states)
+        return {int(row["id"]): labels.get(row["server"]) or clean(row["server_name"] or "") for row in rows}
 
     async def _render_catalogue(self) -> Fragments:
         """Return how much of the libraries was read; nothing once that is all."""

@@ -53,8 +53,12 @@ class Templates:
         return self._environment.get_template(template).render(context)
 
     def _build_url(self, kind: Kind, server: str | None, id_: str | int) -> str:
-        """Return the address of the page of something. Where there is one server, the address does without."""
-        return page_url(kind, server if len(self._companion.each) > 1 else None, id_)
+        """Return the address of the page of something. Where there is one server, the address does without.
+
+        So does that of a person on a server that is not configured any more.
+        """
+        former = kind == "users" and server not in {link.machine_identifier for link in self._companion.links}
+        return page_url(kind, None if former or len(self._companion.each) == 1 else server, id_)
 
     def _build_art_url(self, key: object, epoch: int, server: str | None = None) -> str:
         """Return the address of an item's poster. Where there is one server, the address does without."""

@@ -77,6 +77,20 @@ def select_scope(
     return PlayScope(user, library, users, libraries)
 
 
+async def find_person(source: HistorySource, requested: str) -> PlayScope:
+    """Return the plays of the person with this id or name, on every server that the source answers about.
+
+    Raises:
+        NotFound: there is none; the message lists the known people.
+        Ambiguous: several fit.
+    """
+
+    def find(connection: sqlite3.Connection) -> PlayScope:
+        return select_scope(connection, source, select_server_names(connection), requested, None)
+
+    return await run_in_thread(source.cache.archive, find)
+
+
 def _find_person(
     connection: sqlite3.Connection, source: HistorySource, requested: str
 ) -> tuple[str, dict[str | None, tuple[str, ...] | None]]:

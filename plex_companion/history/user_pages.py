@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.queries.servers import list_server_names
 from plex_companion.cache.queries.user_plays import read_last_seen, read_latest_plays
 from plex_companion.history.filters import list_users
 from plex_companion.history.play_counts import HOURS, count_plays
+from plex_companion.history.scope import read_people
 from plex_companion.times import parse_period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
     from plex_companion.cache.queries.user_plays import LatestPlay
+    from plex_companion.history.people import People, Person
     from plex_companion.history.source import HistorySource
 
     Entry = dict[str, Any]
@@ -37,7 +40,9 @@ async def count_users(source: HistorySource, period: str) -> list[Entry]:
     window = parse_period(period, source.now_ms, source.zone)
     counted = (await count_plays(source, "user", window, EVERYBODY))["entries"]
     active = {entry["id"] for entry in counted}
-    names = sorted((called or id_, id_) for id_, called in (await list_users(source)).items() if id_ not in active)
+    people = await _read_people(source)
+    known = await list_users(source) if people is None else {one.id: one.name for one in _list_present(people, source)}
+    names = sorted((called or id_, id_) for id_, called in known.items() if id_ not in active)
     return [*counted, *({"id": id_, "label": called, **NO_PLAYS} for called, id_ in names)]
 
 
@@ -49,7 +54,13 @@ async def list_user_page(source: HistorySource, period: str, offset: int, limit:
     """
     everybody = await count_users(source, period)
     shown = everybody[offset : offset + limit]
-    seen = await read_last_seen(source.cache, [entry["id"] for entry in shown if entry["id"]], source.only_server)
+    people, ids = await _read_people(source), [entry["id"] for entry in shown if entry["id"]]
+    accounts = [(id_, id_, source.only_server) for id_ in ids]
+    if people is not None:
+        known = [people.by_id[id_] for id_ in ids if id_ in people.by_id]
+        every = [(one.id, account, server) for one in known for server, account in one.accounts]
+        accounts = [one for one in every if source.only_server in {None, one[2]}]
+    seen = await read_last_seen(source.cache, accounts)
     users = [{**entry, "last_seen": seen.get(entry["id"])} for entry in shown]
     return {"users": users, "total": len(everybody), "plays": sum(entry["plays"] for entry in everybody)}
 
@@ -77,9 +88,23 @@ class Habits:
     """The rating keys of the shows that were watched last."""
 
 
-async def read_habits(source: HistorySource, user_id: str) -> Habits:
-    """Return the habits of a person, from the newest plays."""
-    return find_habits(await read_latest_plays(source.cache, user_id, LATEST, source.only_server), source.zone)
+async def _read_people(source: HistorySource) -> People | None:
+    """Return the people of several servers; `None` where there was never more than one."""
+    return await read_people(source) if len(await list_server_names(source.cache)) > 1 else None
+
+
+def _list_present(people: People, source: HistorySource) -> list[Person]:
+    """Return the people with an account on the servers that the source answers about."""
+    return [
+        person
+        for person in people.persons
+        if source.only_server is None or any(server == source.only_server for server, _ in person.accounts)
+    ]
+
+
+async def read_habits(source: HistorySource, users: Mapping[str | None, Iterable[str] | None]) -> Habits:
+    """Return the habits of a person, from the newest plays; `users` are the accounts, as `PlayScope` has them."""
+    return find_habits(await read_latest_plays(source.cache, users, LATEST), source.zone)
 
 
 def find_habits(plays: Iterable[LatestPlay], zone: tzinfo) -> Habits:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,13 +19,25 @@ from plex_companion.demo import open_demo
 from plex_companion.demo.household.neighbours import build_households
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from plex_companion.companion import Companion
+    from plex_companion.demo import Demo
 
 HTML = {"accept": "text/html"}
 
 
-async def test_the_libraries_of_every_server_have_pages_of_their_own(tmp_path: Path) -> None:
+@asynccontextmanager
+async def two_households(
+    tmp_path: Path, *, name: str | None = None
+) -> AsyncIterator[tuple[Companion, httpx2.AsyncClient, Demo, Demo]]:
+    """Two households with owners of their own, read to the end, and a client of the pages about both.
+
+    `name` is that of both servers.
+    """
     den, cabin = (replace(one, history=one.history[:30]) for one in build_households(2, now=time.time()))
+    den, cabin = replace(den, name=name or den.name), replace(cabin, name=name or cabin.name)
     async with open_demo(alive=False, household=den) as first, open_demo(alive=False, household=cabin) as second:
         settings = settings_for(first, tmp_path, plex_url=f"{first.url},{second.url}").model_copy(
             update={"plex_token": SecretStr(f"{first.token},{second.token}")}
@@ -35,26 +50,97 @@ async def test_the_libraries_of_every_server_have_pages_of_their_own(tmp_path: P
                 and all([(await describe_catalogue(one))["complete"] for one in servers])
             ):
                 await companion.live.wait_for_commit()
-            identifiers = [one.state.server.machine_identifier for one in servers if one.state.server]
             web = httpx2.ASGITransport(application.build_http_app())
             async with httpx2.AsyncClient(transport=web, base_url="http://127.0.0.1", headers=HTML) as client:
-                page = (await client.get("/libraries")).text
-                for identifier, server in zip(identifiers, (first, second), strict=True):
-                    assert f'href="/libraries/{identifier}/1"' in page
-                    own = await client.get(f"/libraries/{identifier}/1")
-                    assert own.status_code == 200
-                    films = [
-                        item for item in server.state.items.values() if item.type == "movie" and item.section == "1"
-                    ]
-                    assert f'value="{len(films)}"' in own.text
-                    named = await client.get(f"/libraries/{server.state.name.upper()}/1?period=30d")
-                    assert named.headers["location"] == f"/libraries/{identifier}/1?period=30d"
-                unnamed = await client.get("/libraries/1")
-                assert unnamed.status_code == 404
-                assert all(server.state.name in unnamed.text for server in (first, second))
-                assert (await client.get("/libraries/Attic/1")).status_code == 404
-                checks = (await client.get("/settings")).text
-                for server in (first, second):
-                    assert f"{server.state.name}: token" in checks
-                assert f"/libraries/{identifiers[1]}/" in (await client.get("/stats?period=all")).text
-                assert (await client.get("/alerts")).status_code == 200
+                yield companion, client, first, second
+
+
+async def test_the_libraries_of_every_server_have_pages_of_their_own(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, first, second):
+        identifiers = [str(link.machine_identifier) for link in companion.links]
+        page = (await client.get("/libraries")).text
+        for identifier, server in zip(identifiers, (first, second), strict=True):
+            assert f'href="/libraries/{identifier}/1"' in page
+            own = await client.get(f"/libraries/{identifier}/1")
+            assert own.status_code == 200
+            films = [item for item in server.state.items.values() if item.type == "movie" and item.section == "1"]
+            assert f'value="{len(films)}"' in own.text
+            named = await client.get(f"/libraries/{server.state.name.upper()}/1?period=30d")
+            assert named.headers["location"] == f"/libraries/{identifier}/1?period=30d"
+        unnamed = await client.get("/libraries/1")
+        assert unnamed.status_code == 404
+        assert all(server.state.name in unnamed.text for server in (first, second))
+        assert (await client.get("/libraries/Attic/1")).status_code == 404
+        checks = (await client.get("/settings")).text
+        for server in (first, second):
+            assert f"{server.state.name}: token" in checks
+        assert f"/libraries/{identifiers[1]}/" in (await client.get("/stats?period=all")).text
+        assert (await client.get("/alerts")).status_code == 200
+
+
+def find_links(page: str, start: str) -> set[str]:
+    return {html.unescape(link) for link in re.findall(rf'href="({start}[^"#]*)', page)}
+
+
+async def read(client: httpx2.AsyncClient, address: str) -> str:
+    answer = await client.get(address, follow_redirects=True)
+    assert answer.status_code == 200, address
+    return answer.text
+
+
+async def test_every_person_that_a_page_names_has_a_page(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, first, second):
+        for server in (first, second):
+            server.start(user=0)
+        while not all(state.sessions for state in companion.live.states.values()):
+            await companion.live.wait_for_commit()
+        linked = set[str]()
+        for page in ("/", "/users", "/stats?period=all", "/history"):
+            found = find_links(await read(client, page), "/users/")
+            assert found, page
+            linked |= found
+        for address in linked:
+            shown = await read(client, address)
+            assert re.search(r"<h1>.*\S.*</h1>", shown), address
+            assert "Nothing was played yet." not in shown, address
+
+
+async def test_a_person_with_plays_on_two_servers_has_all_of_them_on_one_page(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, first, second):
+        shared = sorted(first.state.users.keys() & second.state.users.keys() - {1})
+        plays = {
+            user: [sum(play.account_id == user for play in server.state.history) for server in (first, second)]
+            for user in shared
+        }
+        user, counts = next((user, counts) for user, counts in plays.items() if all(counts))
+        assert f">{sum(counts)}<" in await read(client, f"/users/{user}")
+        for link, plays_there in zip(companion.links, counts, strict=True):
+            assert f">{plays_there}<" in await read(client, f"/users/{link.machine_identifier}/{user}")
+
+
+async def test_each_choice_of_the_history_finds_plays_and_each_row_names_its_server(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (_, client, first, second):
+        page = await read(client, "/history")
+        for field in ("library", "user"):
+            chosen = re.search(rf'<select name="{field}">(.*?)</select>', page, re.DOTALL)
+            assert chosen is not None
+            for value in re.findall(r'<option value="([^"]+)"', chosen[1]):
+                answer = await client.get("/history", params={field: html.unescape(value)})
+                empty = re.findall(r'class="nothing">.*?<span>(.*?)</span></p>', answer.text)
+                assert empty in ([], ["Nothing that was played fits all these filters."]), value
+        lines = re.findall(r'<li class="play">.*?<p class="small">(.*?)</p>', page, re.DOTALL)
+        assert lines
+        for line in lines:
+            assert re.sub("<.*?>", "", line).rpartition(" · ")[2].strip() in {first.state.name, second.state.name}
+
+
+async def test_servers_of_one_name_are_told_apart_on_every_page(tmp_path: Path) -> None:
+    async with two_households(tmp_path, name="Den") as (companion, client, first, second):
+        for server in (first, second):
+            server.start()
+        while not all(state.sessions for state in companion.live.states.values()):
+            await companion.live.wait_for_commit()
+        labels = {f"Den ({str(link.machine_identifier)[:8]})" for link in companion.links}
+        assert len(labels) == 2
+        for page in ("/", "/history", "/libraries", "/neglected"):
+            assert set(re.findall(r"Den \(.{8}\)", html.unescape(await read(client, page)))) == labels, page

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion import wording
-from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +26,13 @@ class ViewModel:
     storage: str = "ok"
     zone: tzinfo | None = None
     """`None` for this machine's."""
+    label: str = ""
+    """How the server is called where there are several, if not by its name."""
 
     @property
     def server_name(self) -> str:
-        """The name of the server, or its identifier if it has none."""
-        server = self.state.server
-        return clean(server.name or server.machine_identifier) if server else "unknown server"
+        """How the server is called."""
+        return self.label or wording.label_servers([self.state.server])[0]
 
     @property
     def is_live(self) -> bool:

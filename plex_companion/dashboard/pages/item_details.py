@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion.catalogue.item_pages import describe_item_page
-from plex_companion.dashboard.pages.play_rows import build_play_row
+from plex_companion.dashboard.pages.play_rows import build_play_rows
 from plex_companion.history.resumed_plays import group_resumed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build_item_routes(_: Companion, layout: PageLayout) -> list[Route]:
             item=item,
             rating_key=rating_key,
             heading=title or f"Item {rating_key}",
-            rows=[build_play_row(plays, group) for group in groups],
+            rows=build_play_rows(plays, groups),
         )
 
     return layout.build_thing_routes("items", show)

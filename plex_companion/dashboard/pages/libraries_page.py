@@ -11,12 +11,12 @@ from plex_companion.catalogue.disk_space.library_sizes import measure_libraries,
 from plex_companion.catalogue.disk_space.neglected import find_neglected
 from plex_companion.catalogue.status import describe_catalogue, describe_library
 from plex_companion.dashboard.addresses import build_query_url, page_url
+from plex_companion.dashboard.cards import label_servers_by_id
 from plex_companion.dashboard.layout import redirect
 from plex_companion.dashboard.periods import PERIODS, choose_period
 from plex_companion.errors import Invalid
 from plex_companion.history.play_counts import count_plays
 from plex_companion.history.source import MOST, find_server
-from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,10 +89,12 @@ async def _read_libraries(companion: Companion, chosen: ChosenPeriod) -> Entry:
     """Read the libraries of all servers, each server's by title."""
     servers = [companion.choose_link(link.link_id) for link in companion.links]
     libraries, unread, growth, filling = [], [], [], []
+    labels = label_servers_by_id(companion.states)
     for one in servers:
         sizes = await measure_libraries(one)
         plays = await _count_library_plays(one, chosen)
-        where = _describe_server(one) if len(servers) > 1 else {"server": None, "server_name": None}
+        server = find_server(one)
+        where = {"server": server if labels else None, "server_name": labels.get(server or "")}
         libraries += [
             {**each, **where, "words": _list_counts(each["counts"]), **plays.get(each["id"], _NO_PLAYS)}
             for each in sizes.libraries
@@ -108,11 +110,6 @@ async def _read_libraries(companion: Companion, chosen: ChosenPeriod) -> Entry:
         "catalogue": _join_status(filling),
         "enabled": companion.settings.catalogue,
     }
-
-
-def _describe_server(one: Companion) -> Entry:
-    server = one.state.server
-    return {"server": find_server(one), "server_name": clean((server.name if server else None) or "Plex")}
 
 
 def _join_status(found: Sequence[Entry]) -> Entry:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from plex_companion.catalogue.disk_space.neglected import MOST_DAYS, find_neglected
 from plex_companion.catalogue.status import describe_catalogue
 from plex_companion.dashboard.addresses import build_query_url
+from plex_companion.dashboard.cards import label_servers_by_id
 from plex_companion.errors import Invalid
 from plex_companion.history.source import find_server
 from plex_companion.text import clean
@@ -108,7 +109,5 @@ _NOTHING: Entry = {"items": [], "total": 0, "total_size_bytes": 0, "next_cursor"
 
 def _list_servers(companion: Companion) -> list[tuple[str, str]]:
     """Return the servers to choose from; none where there is one."""
-    links = [link for link in companion.links if link.machine_identifier]
-    if len(links) < 2:  # noqa: PLR2004 - several
-        return []
-    return [(str(link.machine_identifier), clean(link.name or "Plex")) for link in links]
+    labels = label_servers_by_id(companion.states)
+    return [*labels.items()] if len(labels) > 1 else []

@@ -10,11 +10,11 @@ from starlette.routing import Route
 from plex_companion.catalogue.viewers.show_progress import describe_progress
 from plex_companion.dashboard.addresses import build_query_url, page_url
 from plex_companion.dashboard.layout import redirect
-from plex_companion.dashboard.pages.play_rows import build_play_row
+from plex_companion.dashboard.pages.play_rows import build_play_rows
 from plex_companion.errors import Invalid, ToolError
-from plex_companion.history.filters import find_user
 from plex_companion.history.play_pages import PlayQuery
 from plex_companion.history.resumed_plays import list_resumed_plays
+from plex_companion.history.scope import find_person
 from plex_companion.history.user_pages import NO_PLAYS, count_users, list_user_page, read_habits
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from plex_companion.companion import Companion
     from plex_companion.dashboard.layout import PageLayout
+    from plex_companion.history.scope import PlayScope
 
 SHOWN = 50
 PLAYS = 15
@@ -50,19 +51,18 @@ def build_people_routes(companion: Companion, layout: PageLayout) -> list[Route]
             period=period,
             periods=PERIODS,
             page=page,
-            next=build_query_url("/users", {"period": request.query_params.get("period"), "page": page + 1})
-            if page < last
-            else None,
-            first=build_query_url("/users", {"period": request.query_params.get("period")}),
+            next=_build_page_url(request, page + 1) if page < last else None,
+            first=_build_page_url(request),
         )
 
     async def show(request: Request, companion: Companion, given: str) -> Response:
-        user_id = await find_user(companion, given)
+        person = await find_person(companion, given)
+        user_id = str(person.user)
         if user_id != given:
             return redirect(page_url("users", request.path_params.get("server"), user_id))
         period = read_period(request)
         entry, problem = await _count_user(companion, period, user_id)
-        habits = await read_habits(companion, user_id)
+        habits = await read_habits(companion, person.users)
         recent = await list_resumed_plays(companion, PlayQuery(user_id), PLAYS)
         return await layout.respond(
             request,
@@ -76,12 +76,17 @@ def build_people_routes(companion: Companion, layout: PageLayout) -> list[Route]
             period=period,
             periods=PERIODS,
             habits=habits,
-            shows=await _read_progress(companion, habits.shows, user_id),
-            rows=[build_play_row(recent["plays"], group) for group in recent["groups"]],
+            shows=await _read_progress(companion, habits.shows, person),
+            rows=build_play_rows(recent["plays"], recent["groups"], companion.states),
             total=recent["total"],
         )
 
-    return [Route("/users", layout.guard_page(show_all), methods=["GET"]), *layout.build_thing_routes("users", show)]
+    everybody = Route("/users", layout.guard_page(show_all), methods=["GET"])
+    return [everybody, *layout.build_thing_routes("users", show, shared=True)]
+
+
+def _build_page_url(request: Request, page: int | None = None) -> str:
+    return build_query_url("/users", {"period": request.query_params.get("period"), "page": page})
 
 
 def read_period(request: Request) -> str:
@@ -114,9 +119,15 @@ async def _count_user(companion: Companion, period: str, user_id: str) -> tuple[
     return next(found, {"label": None, **NO_PLAYS}), problem
 
 
-async def _read_progress(companion: Companion, shows: Sequence[str], user_id: str) -> list[dict[str, Any]]:
-    """Return how far a person is in shows, as far as the catalogue has them."""
-    found = []
+async def _read_progress(companion: Companion, shows: Sequence[str], person: PlayScope) -> list[dict[str, Any]]:
+    """Return how far a person is in shows, as far as the catalogue has them.
+
+    Every server has a catalogue and accounts of its own, so there is none for several servers together.
+    """
+    found: list[dict[str, Any]] = []
+    if len(companion.states) > 1 or len(person.users) != 1:
+        return found
+    (user_id,) = person.users
     for rating_key in shows:
         with suppress(ToolError):
             body = await describe_progress(companion, rating_key, user_id)

@@ -10,15 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from plex_companion.cache.queries.plays import list_play_players
+from plex_companion.cache.queries.servers import list_server_names
 from plex_companion.dashboard.addresses import build_query_url
 from plex_companion.dashboard.layout import HEADERS
 from plex_companion.dashboard.pages.play_export import MOST_EXPORTED, export_plays, write_csv
-from plex_companion.dashboard.pages.play_rows import build_play_row
+from plex_companion.dashboard.pages.play_rows import build_play_rows
 from plex_companion.dashboard.periods import describe_problem, list_period_links
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.history.filters import TYPES, list_libraries, list_users
 from plex_companion.history.play_pages import PlayQuery
 from plex_companion.history.resumed_plays import list_resumed_plays
+from plex_companion.history.scope import read_libraries, read_people
 from plex_companion.models import Decision
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
             "history.html",
             title="History",
             section="/history",
-            rows=[build_play_row(found["plays"], group) for group in found["groups"]],
+            rows=build_play_rows(found["plays"], found["groups"], companion.states),
             found=found,
             problem=problem,
             wrong=wrong,
@@ -110,7 +112,7 @@ _NOTHING: dict[str, Any] = {
 
 
 async def _list_choices(companion: Companion) -> dict[str, list[tuple[str, str]]]:
-    users, libraries = await list_users(companion), await list_libraries(companion)
+    users, libraries = await _list_names(companion)
     players = await list_play_players(companion.cache)
     return {
         "user": _sort_choices(users),
@@ -119,6 +121,17 @@ async def _list_choices(companion: Companion) -> dict[str, list[tuple[str, str]]
         "type": [(kind, _TYPE_NAMES[kind]) for kind in TYPES],
         "decision": [(decision, decision.capitalize()) for decision in get_args(Decision)],
     }
+
+
+async def _list_names(companion: Companion) -> tuple[Mapping[str, str | None], Mapping[str, str | None]]:
+    """Return the users and the libraries by what selects them.
+
+    An id means something else on every server, so with several a person has an id of all, and a library is selected by name.
+    """
+    if len(await list_server_names(companion.cache)) < 2:  # noqa: PLR2004 - several
+        return await list_users(companion), await list_libraries(companion)
+    people, libraries = await read_people(companion), await read_libraries(companion)
+    return {one.id: one.name for one in people.persons}, {name: name for name in libraries.values() if name}
 
 
 def _sort_choices(names: Mapping[str, str | None]) -> list[tuple[str, str]]:

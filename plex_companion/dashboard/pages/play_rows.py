@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.dashboard.cards import label_servers_by_id
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from plex_companion.changes.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,8 @@ class PlayRow:
     """Of the newest part."""
     rating_key: str | None
     server: str | None
+    server_name: str | None
+    """How its server is called, where there are several."""
     title: str
     line: str
     """What stands under the title: season and episode, artist and album, or year and edition."""
@@ -35,7 +41,15 @@ class PlayRow:
     decision: str | None
 
 
-def build_play_row(plays: Sequence[dict[str, Any]], group: Sequence[int]) -> PlayRow:
+def build_play_rows(
+    plays: Sequence[dict[str, Any]], groups: Iterable[Sequence[int]], states: Sequence[State] = ()
+) -> list[PlayRow]:
+    """Build a row for each group of plays that belong together. Rows of several servers name theirs."""
+    labels = label_servers_by_id(states)
+    return [_build_play_row(plays, group, labels) for group in groups]
+
+
+def _build_play_row(plays: Sequence[dict[str, Any]], group: Sequence[int], labels: Mapping[str, str]) -> PlayRow:
     """Build the row of plays that belong together, given by their places, the newest first."""
     parts = [plays[place] for place in group]
     newest, user, player = parts[0], parts[0]["user"], parts[0]["player"]
@@ -45,6 +59,7 @@ def build_play_row(plays: Sequence[dict[str, Any]], group: Sequence[int]) -> Pla
         id=newest["id"],
         rating_key=newest["rating_key"],
         server=newest.get("server"),
+        server_name=labels.get(newest["server"], newest["server_name"]) if labels else None,
         title=title,
         line=line,
         library=newest["library"],
