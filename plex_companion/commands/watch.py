@@ -28,6 +28,7 @@ from plex_companion.duties import check_notify_targets
 from plex_companion.history.alert_pages import read_latest
 from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.http.signals import wait_for_signal
+from plex_companion.text import clean
 from plex_companion.wording import label_servers
 
 if TYPE_CHECKING:
@@ -82,10 +83,18 @@ async def watch(settings: Settings, *, demo: int, server: str | None = None) -> 
 
 
 async def _choose_server(companion: Companion, server: str) -> Companion:
-    """Return the companion of one server, once Plex has said which server that is."""
+    """Return the companion of one server, once Plex has said which server that is. Say once what is waited for."""
+    waiting = False
     while not isinstance(find_link(companion.links, server), ServerFound):
-        if all(link.machine_identifier for link in companion.links):
+        unknown = [link for link in companion.links if link.machine_identifier is None]
+        if not unknown:
             break  # it is known that there is none, or more than one
+        if not waiting and all(link.connection.detail for link in unknown):
+            waiting = True
+            states = companion.live.states
+            labels = dict(zip(states, label_servers([state.server for state in states.values()]), strict=True))
+            reasons = ", ".join(f"{labels[link.link_id]} ({link.connection.detail})" for link in unknown)
+            await _try_write([clean(f"No server is called '{server}' so far. Waiting for {reasons}.")])
         await companion.live.wait_for_commit()
     return companion.choose_server(server)
 

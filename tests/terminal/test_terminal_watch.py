@@ -253,6 +253,20 @@ async def test_of_two_servers_each_line_names_its_own_and_one_can_be_chosen(demo
             assert "Lighthouse" not in pipe.said
 
 
+async def test_while_the_chosen_server_was_never_reached_it_is_said_what_is_waited_for(
+    demo: Demo, tmp_path: Path
+) -> None:
+    async with open_demo(alive=False, require_token=TOKEN, name="Cabin") as cabin:
+        await cabin.shut_down()
+        chosen = ("--plex-url", f"{demo.url},{cabin.url}", "--server", "cabin")
+        async with down_a_pipe(demo, tmp_path, *chosen) as pipe:
+            await pipe.until("No server is called 'cabin' so far. Waiting for server 2 of 2 (connection refused).")
+            await cabin.reopen()
+            line = await pipe.until(":")
+            assert "live: Cabin" in line, "the next line is of that server"
+            await pipe.until("nothing is playing")
+
+
 async def test_a_reader_that_goes_away_ends_it_without_a_word(demo: Demo, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     process = await anyio.open_process(command(demo), stdout=writing, cwd=tmp_path, env=environment(tmp_path))
