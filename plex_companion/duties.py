@@ -16,11 +16,14 @@ from plex_companion.changes.kinds import (
     ConnectionChanged,
     DeliveryChanged,
     Effect,
+    Journaled,
     OccurrenceRecorded,
     ReadabilityChanged,
     RefreshRequest,
     RuleChanged,
     RuleFired,
+    SessionChanged,
+    TranscodeSeen,
 )
 from plex_companion.companion import OWNER
 from plex_companion.errors import ToolError
@@ -59,6 +62,8 @@ class WakeUps:
 
     outbox: WakeUp = field(default_factory=WakeUp)
     rules: WakeUp = field(default_factory=WakeUp)
+    rule_changes: WakeUp = field(default_factory=WakeUp)
+    """As long as no rule is enabled, nothing else need wake rules."""
 
 
 def build_leader_tasks(
@@ -70,7 +75,7 @@ def build_leader_tasks(
         *(partial(send_ticks, link.event_queue, now, tick_seconds) for link in links),
         *list_file_tasks(companion),
         partial(deliver_to_webhooks, companion, wake_ups.outbox),
-        partial(run_stored_rules, companion, wake_ups.rules),
+        partial(run_stored_rules, companion, wake_ups),
         *([partial(send_to_people, companion, wake_ups.outbox, sending_end)] if settings.notify else []),
         *([partial(queue_digests, companion)] if settings.digest else []),
         *([partial(deliver_events, companion)] if settings.event_webhooks else []),
@@ -114,6 +119,8 @@ def request_refreshes(changes: Sequence[Effect], requests: RefreshRequests, wake
     """Request from Plex what a batch of changes shows to be missing, and wake the tasks that the changes concern."""
     for change in changes:
         match change:
+            case Journaled() | SessionChanged() | TranscodeSeen():
+                pass  # nearly all are
             case RefreshRequest(what="library"):
                 requests.request_library()
             case RefreshRequest(what="history"):
@@ -122,7 +129,10 @@ def request_refreshes(changes: Sequence[Effect], requests: RefreshRequests, wake
                 requests.request_snapshot()
             case DeliveryChanged():
                 wake_ups.outbox.wake()
-            case OccurrenceRecorded() | RuleChanged() | RuleFired() | ConnectionChanged() | ReadabilityChanged():
+            case RuleChanged():
+                wake_ups.rule_changes.wake()
+                wake_ups.rules.wake()
+            case OccurrenceRecorded() | RuleFired() | ConnectionChanged() | ReadabilityChanged():
                 wake_ups.rules.wake()
             case _:
                 pass
@@ -229,10 +239,10 @@ async def fetch_message_picture(companion: Companion, poster: Poster) -> bytes |
     return None
 
 
-async def run_stored_rules(companion: Companion, wake_up: WakeUp) -> None:
+async def run_stored_rules(companion: Companion, wake_ups: WakeUps) -> None:
     """Run the rules that households write, forever, from the first one that is enabled."""
     while True:
-        woken, rules = wake_up.prepare_wait(), companion.live.state.rules
+        woken, rules = wake_ups.rule_changes.prepare_wait(), companion.live.state.rules
         if rules.pending or any(rule.enabled for rule in rules.stored.values()):
             break
         await woken.wait()
@@ -255,7 +265,7 @@ async def run_stored_rules(companion: Companion, wake_up: WakeUp) -> None:
     actions = ActionSettings(
         settings.zone, settings.read_only, tuple(settings.list_notify_targets()), tuple(settings.list_webhooks())
     )
-    context = RuleContext(companion.live, companion.cache, wake_up, report, stop, actions, companion.clock)
+    context = RuleContext(companion.live, companion.cache, wake_ups.rules, report, stop, actions, companion.clock)
     await run_rules(context)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from plex_companion.changes.kinds import ActivityEnded, LibraryItemChanged, SessionEnded
+from plex_companion.changes.kinds import ActivityEnded, Journaled, LibraryItemChanged, SessionChanged, SessionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,6 +57,8 @@ def list_touched(changes: Iterable[Effect]) -> list[str]:
     keys: dict[str, None] = {}
     for change in changes:
         match change:
+            case Journaled() | SessionChanged():
+                pass  # nearly all are
             case LibraryItemChanged(change=item) if item.settled and item.type not in _NOT_KEPT:
                 keys[item.item_id] = None
             case ActivityEnded(activity=activity) if activity.type in _REFRESHES:

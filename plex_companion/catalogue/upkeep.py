@@ -127,7 +127,8 @@ class _Keeper:
     _compared: tuple[str, int] | None = None
     """The server and the connection on which everything was compared last."""
     _due_at: int = 0
-    _sections: tuple[tuple[str | None, ...], ...] = ()
+    _listed: tuple[Section, ...] = ()
+    """The libraries then."""
     _details_after: int = 0
     _failures: int = 0
 
@@ -160,10 +161,11 @@ class _Keeper:
         return float(min(timeouts.failed * 2 ** min(self._failures, 16), timeouts.again))
 
     def _has_news(self) -> bool:
-        companion = self.updater.companion
-        return _is_connected(companion) and (
-            self._compared != self._get_connection() or _identify(companion.state.sections) != self._sections
-        )
+        """Return whether there is another connection, or list of libraries, than when everything was compared last."""
+        companion, sections = self.updater.companion, self.updater.companion.state.sections
+        if not _is_connected(companion) or self._compared != self._get_connection():
+            return _is_connected(companion)
+        return sections is not self._listed and _identify(sections) != _identify(self._listed)
 
     def _get_connection(self) -> tuple[str, int]:
         return self.updater.server, self.updater.companion.state.connection.epoch
@@ -179,7 +181,7 @@ class _Keeper:
             row = known.get(section.section_id)
             if row and row.complete and (connection != self._compared or daily):
                 await self._compare(section, row, thorough=daily and self._due_at > 0)
-        self._compared, self._sections = connection, _identify(sections)
+        self._compared, self._listed = connection, sections
         if daily:
             self._due_at = companion.now_ms + round(self.updater.timeouts.compare * 1000)
             self._details_after = 0

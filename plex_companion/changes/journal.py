@@ -121,7 +121,15 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
 
 def _journal_notification(event: _Journaled, before: State, now: Moment) -> Journaled:
     subject, summary = _summarize(event, before)
-    return Journaled(before.ids.event, now.at, event.type, subject, redact_personal(summary), _store_payload(event))
+    payload = event.raw
+    if event.irregular or "\\" in payload or _names_secret(event) or not is_harmless(summary + payload):
+        summary, payload = redact_personal(summary), _store_payload(event)
+    return Journaled(before.ids.event, now.at, event.type, subject, summary, payload)
+
+
+def _names_secret(event: _Journaled) -> bool:
+    """Return whether an event is about a setting that holds a secret."""
+    return isinstance(event, Preference) and _contains(event.id or "", _SECRET_SETTINGS)
 
 
 def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
@@ -143,7 +151,7 @@ def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[st
 def _store_payload(event: _Journaled) -> str:
     """Return what Plex sent as JSON, in its own words where they hold no secret, address or control character."""
     text = event.raw
-    if isinstance(event, Preference) and _contains(event.id or "", _SECRET_SETTINGS):
+    if _names_secret(event):
         return _encode_payload(text, {"value": HIDDEN, "default": HIDDEN})
     return _encode_payload(text) if event.irregular or "\\" in text or not is_harmless(text) else text
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.leadership import TouchedUris
-from plex_companion.events import Acknowledged, AlertKindMuted, CataloguePage, DeliveryReport, HistoryPage, Snapshot
+from plex_companion.events import (
+    Acknowledged,
+    AlertKindMuted,
+    CataloguePage,
+    DeliveryReport,
+    HistoryPage,
+    Notification,
+    Snapshot,
+)
 from plex_companion.ingest.threads import compute_off_loop
 from plex_companion.models import Delivery
 
@@ -91,7 +99,7 @@ def regroup_by_alert(
 
 def _weigh(events: Sequence[ReceivedEvent], state: State) -> int:
     """Return the cost of a batch: its rows, and more with many sessions, because each event looks at all of them."""
-    rows = sum(_count_rows(received.event) for received in events)
+    rows = sum(_count_rows(one.event) for one in events if not isinstance(one.event, Notification))
     return rows + len(events) * (1 + len(state.sessions) // MANY_SESSIONS)
 
 

@@ -54,11 +54,6 @@ class Counters:
     def count(self, event: Event, link: str = ONLY_LINK) -> None:
         """Count one event."""
         match event:
-            case Malformed():
-                self.malformed += 1
-            case Snapshot(first=first):
-                self.snapshots += 1
-                self.connects[link] += first
             case Unknown(type=kind):
                 self.unrecognized += 1
                 is_counted = kind in self.events or (len(self.events) < MOST_TYPES and len(kind) <= LONGEST_TYPE)
@@ -66,6 +61,11 @@ class Counters:
             case Notification(type=kind, irregular=irregular):
                 self.events[kind] += 1
                 self.irregular += irregular
+            case Malformed():
+                self.malformed += 1
+            case Snapshot(first=first):
+                self.snapshots += 1
+                self.connects[link] += first
             case _ if hasattr(event, "raw"):
                 self.events[event.type] += 1
 

@@ -77,8 +77,9 @@ class EventQueue:
                     if self._drained.is_set():  # otherwise another sender waits for it already
                         self._drained = anyio.Event()
                     await self._drained.wait()
+            if not self._waiting:  # otherwise nobody waits for one
+                self._filled.set()
             self._waiting.append(event)
-            self._filled.set()
         self._since_pause += len(events)
         if self._since_pause >= PAUSE_AFTER:  # a reader that never suspends starves the rest during a burst
             self._since_pause = 0

@@ -44,8 +44,7 @@ async def write_changes(
     """
     batches = _list_batches(changes, states, live)
     about = {link: states.get(link) or live.states[link] for link in (*states, *live.unwritten)}
-    changed = {link for link, some in changes.items() if some} | live.unwritten.keys()
-    moved = changed if len(live.states) > 1 else ()  # of a single one, everything is read again
+    moved = _list_changed(changes, live) if len(live.states) > 1 else ()  # of a single one, everything is read again
     commit = leader_record.build_commit(about, live.counters.as_dict, live.now, moved) if leader_record else None
     with anyio.CancelScope(shield=True):  # a transaction that began is finished, also when the program ends
         try:
@@ -69,6 +68,11 @@ async def write_changes(
             await cache.set_lock_timeout(cache.lock_ms)
     live.storage, live.unwritten = "ok", {}
     live.committed_at = live.now if batches else live.committed_at
+
+
+def _list_changed(changes: Mapping[str, list[Change]], live: Live) -> set[str]:
+    """Return the links that a transaction changes rows of."""
+    return {link for link, some in changes.items() if some} | live.unwritten.keys()
 
 
 def _list_batches(changes: Mapping[str, list[Change]], states: Mapping[str, State], live: Live) -> list[ServerBatch]:

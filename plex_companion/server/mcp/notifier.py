@@ -87,12 +87,12 @@ class Notifier:
             listing: a resource was added to or removed from the list.
         """
         now = self._now()
-        for uri in immediate:
+        for uri in self._subscribers.select(immediate):
             self._schedule(uri, now)
-        for uri in progress_only:
+        for uri in self._subscribers.select(progress_only):
             self._schedule(uri, now, progress_only=True)
-        if listing:
-            self._schedule(LISTING, now)
+        for key in self._subscribers.select([LISTING] if listing else ()):
+            self._schedule(key, now)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -133,9 +133,8 @@ class Notifier:
         )
 
     def _schedule(self, key: str, now: float, *, progress_only: bool = False) -> None:
-        if key in self._subscribers:
-            self._windows.schedule(key, now, progress_only=progress_only)
-            self._wake.set()
+        self._windows.schedule(key, now, progress_only=progress_only)
+        self._wake.set()
 
     async def _deliver(self) -> None:
         while True:

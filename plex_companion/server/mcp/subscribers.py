@@ -77,9 +77,9 @@ class Subscribers:
         for subscriber in self._list_all():
             subscriber.pending.close()
 
-    def __contains__(self, key: object) -> bool:
-        """Return whether `key` has a subscriber."""
-        return key in self._by_key
+    def select(self, keys: Iterable[str]) -> set[str]:
+        """Return the keys that have a subscriber."""
+        return self._by_key.keys() & keys
 
     def count_pairs(self) -> int:
         """Count the (subscriber, key) pairs."""
