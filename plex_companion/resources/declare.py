@@ -52,6 +52,10 @@ class Resource:
     def _fields(self) -> list[str]:
         return _FIELD.findall(self.uri)
 
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(_FIELD.sub(r"(?P<\1>[^/?#]+)", self.uri))
+
     @property
     def is_family(self) -> bool:
         """Whether the URI has fields to fill."""
@@ -73,6 +77,5 @@ class Resource:
 
     def parse_uri(self, uri: str) -> dict[str, str] | None:
         """Return the decoded fields of a concrete URI of this family; `None` if the URI does not belong to it."""
-        pattern = _FIELD.sub(r"(?P<\1>[^/?#]+)", self.uri)
-        found = re.fullmatch(pattern, uri)
+        found = self._pattern.fullmatch(uri)
         return {name: unquote(value) for name, value in found.groupdict().items()} if found else None

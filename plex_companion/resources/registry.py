@@ -38,7 +38,7 @@ from plex_companion.resources.servers import SERVERS
 from plex_companion.resources.sessions import SESSION, SESSIONS
 from plex_companion.resources.task_uris import build_task_uri
 from plex_companion.serialize import build_envelope, build_shared_envelope, describe_servers
-from plex_companion.text import encode_json
+from plex_companion.text import encode_finite, encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -187,8 +187,10 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
         fields = resource.parse_uri(uri)
         if fields is not None:
             one = companion.choose_server(fields.pop("server", None))
-            body = await _read_body(one, resource, uri, fields if cursor is None else {**fields, "cursor": cursor})
-            return f"{encode_json(_build_head(one, resource))[:-1]},{body[1:]}"
+            members = await _read_members(
+                one, resource, uri, fields if cursor is None else {**fields, "cursor": cursor}
+            )
+            return f"{encode_json(_build_head(one, resource))[:-1]},{members}"
     known = ", ".join(resource.uri for resource in list_declared(companion))
     message = f"There is no resource '{uri}'. Resources: {known}."
     raise NotFound(message, what="resource", uri=uri)
@@ -203,16 +205,17 @@ def _build_head(companion: Companion, resource: Resource) -> dict[str, Any]:
     return {**head, "servers": describe_servers(states, now)}
 
 
-async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
+async def _read_members(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
+    """Return the body of a resource without the brace that opens it, so that a long one is not copied to join the envelope."""
     if not resource.of_state:
         try:
-            return encode_json(await resource.read(companion, **fields))
+            return encode_json(await resource.read(companion, **fields))[1:]
         except StorageError as error:
             raise explain_unreadable(error) from error
     cached = companion.live.serialized
     key = (companion.link_id, uri)
     if key not in cached:
-        cached[key] = encode_json(await resource.read(companion, **fields))
+        cached[key] = encode_finite(await resource.read(companion, **fields))[1:]
     return cached[key]
 
 

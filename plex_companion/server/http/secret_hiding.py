@@ -39,7 +39,7 @@ class _FilteredResponse:
         self._send, self._secrets = send, secrets
         self._start: Message | None = None
         self._binary = False
-        self._body = bytearray()
+        self._parts: list[bytes] = []
 
     async def send(self, message: Message) -> None:
         """Pass a message on, now or with the end of the body."""
@@ -49,7 +49,7 @@ class _FilteredResponse:
                 self._start = message
                 return
         elif self._start is not None:
-            self._body += message.get("body", b"")
+            self._parts.append(message.get("body", b""))
             if not message.get("more_body", False):
                 await self._send_whole(self._start)
             return
@@ -58,9 +58,10 @@ class _FilteredResponse:
         await self._send(message)
 
     async def _send_whole(self, start: Message) -> None:
-        body = self._secrets.hide_bytes(bytes(self._body))
+        whole = b"".join(self._parts)  # of a single part, no copy is made
+        body = self._secrets.hide_bytes(whole)
         headers = MutableHeaders(scope=start)
-        if "content-length" in headers and len(body) != len(self._body):
+        if "content-length" in headers and len(body) != len(whole):
             headers["content-length"] = str(len(body))
         self._start = None
         await self._send(start)
