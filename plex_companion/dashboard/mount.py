@@ -17,6 +17,7 @@ from plex_companion.dashboard.pages.now import build_now_routes
 from plex_companion.dashboard.pages.people import build_people_routes
 from plex_companion.dashboard.pages.play_details import build_play_routes
 from plex_companion.dashboard.pages.play_history import build_history_routes
+from plex_companion.dashboard.pages.rule_templates_page import build_template_routes
 from plex_companion.dashboard.pages.rules_page import build_rule_routes
 from plex_companion.dashboard.pages.settings_page import build_settings_routes
 from plex_companion.dashboard.pages.statistics_page import build_statistics_routes
@@ -42,6 +43,7 @@ PAGES = (
     build_statistics_routes,
     build_digest_routes,
     build_alert_routes,
+    build_template_routes,
     build_rule_routes,
 )
 """Each builds the routes of some pages, given the companion and the layout."""

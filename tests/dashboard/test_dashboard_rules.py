@@ -13,6 +13,7 @@ from support.application import Home, home
 
 from plex_companion.dashboard.pages.rules_page import OCCURRENCES
 from plex_companion.models import OccurrenceName
+from plex_companion.rules.engine.stored_form import decode_rule
 from plex_companion.rules.templates import list_templates
 
 if TYPE_CHECKING:
@@ -162,3 +163,45 @@ async def test_the_ready_made_rules_are_shown_with_their_sentences(it: Home) -> 
         assert rule.name in page
     assert "When " in page
     assert "&#34;when&#34;" in page
+
+
+async def test_a_ready_made_rule_is_saved_turned_off_and_tried_on_the_past(it: Home) -> None:
+    page = await get(it, "/rules/templates")
+    assert 'aria-label="Save: Plex out of reach for 5 minutes"' in page
+    answer = await post(it, "/rules/templates", name="Plex out of reach for 5 minutes")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/rules/1?since=30d#past")
+    assert not is_enabled(it, "1")
+    assert "it would have fired" in await get(it, "/rules/1?since=30d")
+    assert '<a href="/rules/1" aria-label="Saved: Plex out of reach for 5 minutes">' in await get(
+        it, "/rules/templates"
+    )
+
+
+async def test_saving_a_ready_made_rule_twice_leads_to_the_one_that_is_there(it: Home) -> None:
+    first, second = [await post(it, "/rules/templates", name="A new player") for _ in range(2)]
+    assert (second.status_code, second.headers["location"]) == (303, first.headers["location"])
+    assert len(it.application.companion.live.state.rules.stored) == 1
+
+
+async def test_a_ready_made_rule_about_a_person_is_saved_about_the_chosen_one(it: Home) -> None:
+    await it.until(lambda: it.application.companion.state.accounts)
+    page = html.unescape(await get(it, "/rules/templates?user=Jasper+O%27Dell"))
+    assert 'aria-label="Save: Jasper O\'Dell after 21:00"' in page
+    assert "Pip after" not in page
+    await post(it, "/rules/templates", name="Jasper O'Dell after 21:00", user="Jasper O'Dell")
+    saved = decode_rule(it.application.companion.live.state.rules.stored[1])
+    assert 'data.user.name == "Jasper O\'Dell"' in saved.only_if
+
+
+@pytest.mark.parametrize("user", ["nobody", "x" * 10_000, "\u202e"])
+async def test_a_person_whom_nobody_knows_is_not_in_the_ready_made_rules(it: Home, user: str) -> None:
+    async with httpx2.AsyncClient() as web:
+        answer = await web.get(f"{it.url}/rules/templates", params={"user": user}, headers={"accept": HTML})
+    assert answer.status_code == 200
+    assert f"{user} after" not in answer.text
+
+
+async def test_no_other_site_saves_a_rule_and_only_ready_made_ones_are_saved(it: Home) -> None:
+    assert (await post(it, "/rules/templates", "http://elsewhere.example", name="A new player")).status_code == 403
+    assert (await post(it, "/rules/templates", name="My own")).status_code == 400
+    assert not it.application.companion.live.state.rules.stored

@@ -1,4 +1,4 @@
-"""`/rules`, `/rules/{id}` and `/rules/templates`: what should happen when something happens, and what rules have done."""
+"""`/rules` and `/rules/{id}`: what should happen when something happens, and what rules have done."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from plex_companion.ingest.threads import compute_off_loop
 from plex_companion.models import StopStreamAction
 from plex_companion.rules.engine.shown_rules import serialize_rule_details, serialize_status
 from plex_companion.rules.engine.stored_form import decode_rule
-from plex_companion.rules.explain import explain
-from plex_companion.rules.rule_format import format_rule
-from plex_companion.rules.templates import list_templates
 from plex_companion.text import clean
 from plex_companion.tools.rules.changing import find_rule, get_rules, switch_rule
 from plex_companion.tools.rules.past import try_on_past
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
     from plex_companion.companion import Companion
     from plex_companion.dashboard.layout import PageLayout
-    from plex_companion.models import Delivery, FiredAction, OccurrenceName, Rule, RuleFiring, StoredRule
+    from plex_companion.models import Delivery, FiredAction, OccurrenceName, RuleFiring, StoredRule
 
     Entry = dict[str, Any]
 
@@ -77,7 +74,7 @@ LONGEST_ID = 18
 
 
 def build_rule_routes(companion: Companion, layout: PageLayout) -> list[Route]:
-    """Return the routes of the rules, of each, of the ready-made ones, and of the form that switches one."""
+    """Return the routes of the rules, of each, and of the form that switches one."""
 
     async def show_all(request: Request) -> Response:
         stored = [*get_rules(companion).stored.values()]
@@ -100,13 +97,6 @@ def build_rule_routes(companion: Companion, layout: PageLayout) -> list[Route]:
             **context,
         )
 
-    async def show_templates(request: Request) -> Response:
-        rules = list_templates(companion.settings.list_notify_targets())
-        templates = await compute_off_loop(lambda: [_describe_template(rule) for rule in rules])
-        return await layout.respond(
-            request, "rule_templates.html", title="Ready-made rules", section="/rules", templates=templates
-        )
-
     async def switch(request: Request) -> Response:
         """Switch a rule on or off, and lead back. It is switched on only as it was when the page showed it."""
         form = parse_form(await request.body())
@@ -115,7 +105,6 @@ def build_rule_routes(companion: Companion, layout: PageLayout) -> list[Route]:
 
     return [
         Route("/rules", layout.guard_page(show_all), methods=["GET"]),
-        Route("/rules/templates", layout.guard_page(show_templates), methods=["GET"]),
         Route("/rules/{rule_id}", layout.guard_page(show), methods=["GET"]),
         Route("/rules/{rule_id}/switch", layout.guard_form(switch, writes=False), methods=["POST"]),
     ]
@@ -153,7 +142,7 @@ async def _read_rule(companion: Companion, stored: StoredRule, before: int | Non
     path = f"/rules/{stored.id}"
     return {
         "it": row,
-        "written": _write_json(details["rule"]),
+        "written": write_rule(details["rule"]),
         "waiting": [{**one, "what": _name_occurrence(one["occurrence"]["type"])} for one in details["waiting"]],
         "firings": [
             {"firing": one, "reason": _describe_reason(one), "actions": [*map(_describe_action, one.actions)]}
@@ -209,12 +198,8 @@ async def _try(companion: Companion, stored: StoredRule, since: str) -> tuple[En
     return {**found, "firings": firings, "near_misses": found["near_misses"][:MOST_TRIED], "asked": since}, ""
 
 
-def _describe_template(rule: Rule) -> Entry:
-    return {"name": rule.name, "sentence": explain(rule), "written": _write_json(format_rule(rule))}
-
-
-def _write_json(rule: Entry) -> str:
-    """Write a rule over several lines, as people do."""
+def write_rule(rule: Entry) -> str:
+    """Write a rule as JSON over several lines, as people do."""
     return "\n".join(map(clean, json.dumps(rule, indent=2, ensure_ascii=False).split("\n")))
 
 
