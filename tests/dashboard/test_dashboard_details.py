@@ -40,7 +40,9 @@ def mark(number: int, minutes: int, kind: str, **detail: Any) -> dict[str, Any]:
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Past]:
     plays = [
         seen(1, NOW - 2 * HOUR, title=HOSTILE, decision="transcode", user_id="2", user_name="Ben"),
-        seen(2, NOW - DAY, **episode("The Shed", 1, 2), user_id="3", user_name="Zo\u00eb"),
+        seen(
+            2, NOW - DAY, **episode("The Shed", 1, 2), grandparent_rating_key="900", user_id="3", user_name="Zo\u00eb"
+        ),
         imported(3, NOW - 3 * DAY),
         running(4, NOW - HOUR, title="Going On"),
         seen(5, NOW - 40 * DAY),
@@ -72,6 +74,11 @@ async def test_a_play_shows_its_timeline_from_start_to_end(it: Past) -> None:
     assert "Height: 1080 → 720" in page
     assert "<script>window" not in page
     assert 'href="/users/2"' in page
+
+
+async def test_the_play_of_an_episode_leads_to_its_show(it: Past) -> None:
+    assert 'href="/items/900">The whole show' in (await get(it, "/plays/2")).text
+    assert "The whole show" not in (await get(it, "/plays/1")).text
 
 
 async def test_a_play_known_from_plex_alone_says_that_nothing_of_it_was_observed(it: Past) -> None:

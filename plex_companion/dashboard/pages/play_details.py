@@ -35,6 +35,7 @@ def build_play_routes(companion: Companion, layout: PageLayout) -> list[Route]:
             section="/history",
             server=row["server"] if len(companion.links) > 1 else None,
             play=play,
+            show_key=row["grandparent_rating_key"],
             reasons=[reason.past for reason in reasons],
             timeline=build_timeline(map(serialize_play_event, marks)),
         )
