@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from plex_companion.catalogue.months import find_month
 from plex_companion.dashboard.addresses import build_query_url
 from plex_companion.errors import Invalid
 from plex_companion.text import clean
-from plex_companion.times import LONGEST_SHOWN, Window, parse_period, parse_time, parse_window
+from plex_companion.times import LONGEST_SHOWN, Window, find_day, parse_period, parse_time, parse_window
 from plex_companion.zones import find_zone, name_zone
 
 if TYPE_CHECKING:
@@ -97,16 +99,31 @@ def describe_problem(error: Invalid, given: Mapping[str, str | None], now_ms: in
 _FORMS = "Write a day as 2026-01-31, today or yesterday, or a span up to now as 7d, 2w or 1y."
 
 
-def list_period_links(path: str, given: Mapping[str, str | None]) -> list[PeriodLink]:
+def list_period_links(path: str, given: Mapping[str, str | None], now_ms: int, zone: tzinfo) -> list[PeriodLink]:
     """Return the periods as addresses of a list with its filters; the one that is shown has no address."""
+    spans = [(label, None if text == "all" else text, text if text == "yesterday" else None) for text, label in PERIODS]
     links = []
-    for text, label in PERIODS:
-        since = None if text == "all" else text
-        until = text if text == "yesterday" else None
+    for label, since, until in [*spans, *_list_months(now_ms, zone)]:
         chosen = (given.get("since") or None, given.get("until") or None) == (since, until)
         url = None if chosen else build_query_url(path, {**given, "since": since, "until": until})
         links.append(PeriodLink(label, url))
     return links
+
+
+def _list_months(now_ms: int, zone: tzinfo) -> list[tuple[str, str, str | None]]:
+    """Return this month up to now and the one before, each with its name, its first day and its last."""
+    this = find_month(now_ms, zone)
+    last = find_month(this.start - 1, zone)
+    last_day = find_day(last.end - 1, zone)
+    return [
+        (_name_month(this.name), f"{this.name}-01", None),
+        (_name_month(last.name), f"{last.name}-01", last_day.isoformat()),
+    ]
+
+
+def _name_month(name: str) -> str:
+    year, number = name.split("-")
+    return f"{calendar.month_name[int(number)]} {year}"
 
 
 def _choose_zone(source: HistorySource, name: str) -> tzinfo:

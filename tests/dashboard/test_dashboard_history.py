@@ -109,7 +109,12 @@ def list_periods(html: str) -> dict[str, str | None]:
 
 async def test_periods_are_one_click_away_and_keep_the_other_filters(it: Past) -> None:
     whole = list_periods((await get(it, "/history?user=ada&since=5h")).text)
-    assert list(whole) == ["Today", "Yesterday", "Last 7 days", "Last 30 days", "Last 90 days", "Last year", "All time"]
+    assert list(whole) == [
+        "Today", "Yesterday", "Last 7 days", "Last 30 days", "Last 90 days", "Last year", "All time",
+        "November 2026", "October 2026",
+    ]  # fmt: skip
+    assert whole["October 2026"] == "/history?user=ada&since=2026-10-01&until=2026-10-31"
+    assert list_periods((await get(it, str(whole["October 2026"]))).text)["October 2026"] is None
     assert whole["All time"] == "/history?user=ada"
     assert whole["Yesterday"] == "/history?user=ada&since=yesterday&until=yesterday"
     page = (await get(it, str(whole["Yesterday"]))).text

@@ -182,7 +182,7 @@ async def test_libraries_are_shown_with_their_sizes_and_plays_of_all_time_unless
     assert rows.keys() == sizes.keys()
     for name, row in rows.items():
         assert row[2] == sizes[name]
-        assert row[3:5] == played.get(name, ["0", "0"])
+        assert row[4:6] == played.get(name, ["0", "0"])
     assert ("all time" in (await get(it, f"/libraries{period}")).text) is not bool(period)
 
 
@@ -210,6 +210,26 @@ async def test_the_alerts_lead_to_the_setting_of_webhooks_and_show_it(it: Home) 
     assert f'<tr id="{anchor}">' in page
     assert "<details open>" in page
     assert "<details>" in (await get(it, "/settings")).text
+
+
+async def test_libraries_say_what_was_added_to_each_this_month(tmp_path: Path) -> None:
+    async with home(tmp_path) as it:
+        companion = it.application.companion
+        await it.demo.add_movie("Saffron Sky")
+        committed = companion.live.prepare_wait()
+        while "1 · " not in (row := await read_new(it)).get("Films", ""):
+            await committed.wait()
+            committed = companion.live.prepare_wait()
+        assert row["Series"] == "\u2013"
+
+
+async def read_new(it: Home) -> dict[str, str]:
+    """Return what each library says it got this month, in words."""
+    page = (await get(it, "/libraries")).text
+    rows = re.findall(
+        r'<td class="title"><a[^>]*><bdi>(.*?)</bdi>.*?data-name="New this month">(.*?)</td>', page, re.DOTALL
+    )
+    return {name: re.sub("<[^>]+>", "", cell) for name, cell in rows}
 
 
 async def test_a_library_without_its_catalogue_says_so(tmp_path: Path) -> None:
@@ -252,18 +272,19 @@ async def test_weekdays_and_months_are_sums_of_days(tmp_path: Path) -> None:
         assert [month["key"] for month in found.times["month"]] == ["2026-08", "2026-09", "2026-10", "2026-11"]
 
 
-def test_months_in_which_nothing_was_added_are_in_the_growth() -> None:
+def test_months_in_which_nothing_was_added_are_in_the_growth_up_to_this_one() -> None:
     added = [
         {"month": "2025-11", "id": "1", "items": 1, "size_bytes": 5},
         {"month": "2026-02", "id": "1", "items": 2, "size_bytes": 6},
         {"month": "2026-02", "id": "2", "items": 3, "size_bytes": 7},
     ]
-    growth = build_growth(added)
+    growth = build_growth(added, "2026-03")
     assert [(month["month"], month["items"], month["size_bytes"]) for month in growth] == [
         ("2025-11", 1, 5), ("2025-12", 0, 0), ("2026-01", 0, 0), ("2026-02", 5, 13),
+        ("2026-03", 0, 0),
     ]  # fmt: skip
-    assert build_growth([]) == []
-    assert len(build_growth([*added, {"month": "1970-01", "id": "1", "items": 1, "size_bytes": 1}])) == 60
+    assert build_growth([], "2026-03") == []
+    assert len(build_growth([*added, {"month": "1970-01", "id": "1", "items": 1, "size_bytes": 1}], "2026-03")) == 60
 
 
 async def test_every_page_of_figures_has_one_heading_and_no_style_of_its_own(it: Home) -> None:

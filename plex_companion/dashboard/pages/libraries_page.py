@@ -9,6 +9,7 @@ from starlette.routing import Route
 from plex_companion.catalogue.disk_space.duplicates import find_library_duplicates
 from plex_companion.catalogue.disk_space.library_sizes import measure_libraries, measure_quality
 from plex_companion.catalogue.disk_space.neglected import find_neglected
+from plex_companion.catalogue.months import find_month
 from plex_companion.catalogue.status import describe_catalogue, describe_library
 from plex_companion.dashboard.addresses import build_query_url, page_url
 from plex_companion.dashboard.cards import label_servers_by_id
@@ -95,8 +96,16 @@ async def _read_libraries(companion: Companion, chosen: ChosenPeriod) -> Entry:
         plays = await _count_library_plays(one, chosen)
         server = find_server(one)
         where = {"server": server if labels else None, "server_name": labels.get(server or "")}
+        this_month = find_month(one.now_ms, one.zone).name
+        added = {each["id"]: each for each in sizes.growth if each["month"] == this_month}
         libraries += [
-            {**each, **where, "words": _list_counts(each["counts"]), **plays.get(each["id"], _NO_PLAYS)}
+            {
+                **each,
+                **where,
+                "words": _list_counts(each["counts"]),
+                "added": added.get(each["id"], _NOTHING),
+                **plays.get(each["id"], _NO_PLAYS),
+            }
             for each in sizes.libraries
         ]
         known = {each["id"] for each in sizes.libraries}
@@ -106,7 +115,7 @@ async def _read_libraries(companion: Companion, chosen: ChosenPeriod) -> Entry:
     return {
         "libraries": libraries,
         "unread": unread,
-        "growth": build_growth(growth),
+        "growth": build_growth(growth, find_month(companion.now_ms, companion.zone).name),
         "catalogue": _join_status(filling),
         "enabled": companion.settings.catalogue,
     }
@@ -133,10 +142,14 @@ async def _read_library(companion: Companion, library_id: str, chosen: ChosenPer
         "duration_ms": next((one["duration_ms"] for one in sizes.libraries if one["id"] == library["id"]), None),
         "plays": plays.get(library["id"], _NO_PLAYS),
         "quality": await measure_quality(companion, library["id"]),
-        "growth": build_growth([added for added in sizes.growth if added["id"] == library["id"]]),
+        "growth": build_growth(
+            [added for added in sizes.growth if added["id"] == library["id"]],
+            find_month(companion.now_ms, companion.zone).name,
+        ),
     }
 
 
+_NOTHING: Entry = {"items": 0, "size_bytes": 0}
 _NO_PLAYS: Entry = {"plays": 0, "watched_ms": 0, "estimated_ms": 0, "timed": 0}
 
 
@@ -153,8 +166,8 @@ def _list_counts(counts: dict[str, int]) -> list[tuple[int, str, str]]:
     return [(counts[kind], *nouns) for kind, nouns in NOUNS.items() if counts.get(kind)]
 
 
-def build_growth(growth: Sequence[Entry]) -> list[Entry]:
-    """Add up what was added to several libraries in each month; the newest months, oldest first, none left out."""
+def build_growth(growth: Sequence[Entry], this_month: str) -> list[Entry]:
+    """Add up what was added to several libraries in each month up to this one: oldest first, none left out."""
     sums: dict[str, Entry] = {}
     for added in growth:
         month = sums.setdefault(added["month"], {"month": added["month"], "items": 0, "size_bytes": 0})
@@ -162,8 +175,9 @@ def build_growth(growth: Sequence[Entry]) -> list[Entry]:
         month["size_bytes"] += added["size_bytes"]
     if not sums:
         return []
-    empty = {"items": 0, "size_bytes": 0}
-    return [sums.get(name, {"month": name, **empty}) for name in _list_months(min(sums), max(sums))][-MOST_MONTHS:]
+    return [sums.get(name, {"month": name, **_NOTHING}) for name in _list_months(min(sums), max(*sums, this_month))][
+        -MOST_MONTHS:
+    ]
 
 
 def _list_months(first: str, last: str) -> list[str]:

@@ -55,7 +55,7 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
             problem=problem,
             wrong=wrong,
             query=query,
-            periods=list_period_links("/history", given),
+            periods=list_period_links("/history", given, companion.now_ms, companion.zone),
             is_filtered=any(given.values()),
             cursor=cursor,
             choices=await _list_choices(companion),
