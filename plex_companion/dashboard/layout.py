@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ class PageLayout:
         """Answer with an error: a page with its `message` where the request accepts HTML, JSON anywhere else."""
         if not accepts_html(request.headers):
             return Response(json.dumps(body), status, HEADERS, media_type="application/json")
-        heading, message = get_heading(status), body["message"]
+        heading, message = get_heading(status), drop_tool_hints(str(body["message"]))
         return await self.respond(
             request, "error.html", title=heading, section="none", status=status, message=message, code=status.value
         )
@@ -218,6 +219,16 @@ def find_status(error: ToolError) -> HTTPStatus:
             return HTTPStatus.CONFLICT
         case _:
             return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def drop_tool_hints(message: str) -> str:
+    """Return a message without the sentences that advise a tool, which people can't call."""
+    kept = [sentence for sentence in _SENTENCE.split(message) if not _TOOL.search(sentence)]
+    return " ".join(kept) or message
+
+
+_SENTENCE = re.compile(r"(?<=\.) ")
+_TOOL = re.compile(r"\b(?:history|rule|catalogue)_[a-z]+\b")
 
 
 def parse_form(body: bytes) -> dict[str, str]:

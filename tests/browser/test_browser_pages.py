@@ -148,3 +148,18 @@ async def test_pages_whose_companion_is_gone_say_so_and_claim_nothing_of_the_pre
             await check_looks(
                 seen, f"{case.path}, gone", LOOKS[1:3]
             )  # what is new is the banner, and that colours fade
+
+
+async def test_a_printed_page_is_without_menus_and_forms(chromium: Browser, tmp_path: Path) -> None:
+    async with home(tmp_path) as it, window(chromium, f"{it.url}/history") as seen:
+        form = seen.page.locator("form.filters")
+        await expect(form).to_be_visible()
+        await seen.page.emulate_media(media="print")
+        for hidden in (
+            form,
+            seen.page.locator("nav").first,
+            seen.page.locator("footer"),
+            seen.page.locator(".exports"),
+        ):
+            await expect(hidden).to_be_hidden()
+        await expect(seen.page.locator("h1")).to_be_visible()

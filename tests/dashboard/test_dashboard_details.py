@@ -103,6 +103,7 @@ async def test_what_does_not_exist_is_a_page_for_people_and_json_for_programs(it
     page = await get(it, path)
     assert page.status_code == status
     assert "<h1>" in page.text
+    assert "history_query" not in page.text
     body = await get(it, path, "*/*")
     assert body.status_code == status
     assert body.json()["code"] in {"not_found", "invalid"}

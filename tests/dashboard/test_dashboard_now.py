@@ -112,3 +112,12 @@ async def test_nothing_is_stopped_while_read_only(tmp_path: Path) -> None:
         answer = await post(it, path, accept="*/*")
         assert (answer.status_code, answer.json()["code"]) == (403, "read_only")
         assert demo.requests.count(TERMINATE) == 0
+
+
+async def test_a_page_that_can_stop_nothing_says_which_setting_allows_it(it: Home, tmp_path: Path) -> None:
+    hint = "Streams can't be stopped from here"
+    assert hint not in await get(it, "/")
+    async with home(tmp_path) as read_only:
+        assert hint in await get(read_only, "/")
+        assert hint not in await get(read_only, "/?kiosk")
+        assert '<tr id="READ_ONLY_MODE">' in await get(read_only, "/settings?setting=READ_ONLY_MODE")

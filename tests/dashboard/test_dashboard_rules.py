@@ -141,7 +141,9 @@ async def test_a_rule_is_tried_on_the_past_when_that_is_asked_for(it: Home) -> N
 
 @pytest.mark.parametrize("path", ["/rules/4711", "/rules/x", "/rules/9999999999999999999999"])
 async def test_a_rule_that_is_not_there_is_a_page_that_says_so(it: Home, path: str) -> None:
-    assert "rule" in await get(it, path, 404)
+    page = await get(it, path, 404)
+    assert "There is no rule" in page
+    assert "rule_create" not in page
 
 
 async def test_a_part_of_the_list_that_does_not_exist_is_refused(it: Home) -> None:

@@ -186,3 +186,15 @@ async def test_the_manifest_makes_the_page_installable(tmp_path: Path) -> None:
 def test_every_icon_is_a_picture_of_its_name() -> None:
     names = [name for name in load_files() if name.startswith("icon") and name.endswith(".png")]
     assert sorted(names) == ["icon-192.png", "icon-512.png", "icon-maskable-512.png"]
+
+
+async def test_the_page_says_how_to_get_it_onto_a_phone_and_a_wall(tmp_path: Path) -> None:
+    async with home(tmp_path / "here") as it, httpx2.AsyncClient() as web:
+        page = (await web.get(f"{it.url}/settings", headers={"accept": "text/html"})).text
+    assert "Add to Home Screen" in page
+    assert 'href="/?kiosk"' in page
+    assert "PLEX_COMPANION_HOST=0.0.0.0" in page
+    async with home(tmp_path / "public", public_url="https://plex.example") as it, httpx2.AsyncClient() as web:
+        page = (await web.get(f"{it.url}/settings", headers={"accept": "text/html"})).text
+    assert "Add to Home Screen" in page
+    assert "PLEX_COMPANION_HOST=0.0.0.0" not in page

@@ -27,7 +27,7 @@ def build_now_routes(companion: Companion, layout: PageLayout) -> list[Route]:
     async def home(request: Request) -> Response:
         live = "kiosk" if "kiosk" in request.query_params else "all"
         title = cards.build_summary(*companion.states).page
-        return await layout.respond(request, "now.html", title=title, live=live)
+        return await layout.respond(request, "now.html", title=title, live=live, read_only=companion.settings.read_only)
 
     async def acknowledge(request: Request) -> Response:
         """Acknowledge an alert, and lead back to the page unless the client wants JSON: the form works without a script."""

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from plex_companion.dashboard.health_checks import check_broker, check_chronicle, check_database, check_plex
 from plex_companion.dashboard.setting_rows import list_setting_rows
+from plex_companion.settings import LOOPBACK
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def build_settings_routes(companion: Companion, layout: PageLayout, recent_log: 
             hosts=HOSTS,
             snippet=_render_snippet(companion, request),
             needs_token=companion.settings.token is not None,
+            only_here=companion.settings.host in LOOPBACK and not companion.settings.public_url,
             read_only=companion.settings.read_only,
             log=_select_lines(recent_log, request.query_params.get("level", "")),
             level=request.query_params.get("level", ""),

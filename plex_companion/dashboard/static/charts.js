@@ -45,7 +45,7 @@ function drawChart(figure) {
     height: HEIGHT,
     scales: { x: { time: false, range: [-0.6, marks.length - 0.4] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 60, incrs: [1, 2, 3, 5, 7, 10, 14, 30, 60, 90, 180], values: (_, splits) => splits.map((n) => marks[n] ?? "") },
+      { ...axis, size: 28, grid: { show: false }, space: 60, incrs: [1, 2, 3, 5, 7, 10, 14, 30, 60, 90, 180], values: (_, splits) => splits.map((n) => marks[n] ?? "") },
       { ...axis, size: 44, values: (_, splits) => splits.map((value) => value.toLocaleString()) },
     ],
     series: [
