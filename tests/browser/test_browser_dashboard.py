@@ -231,13 +231,27 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
         await seen.page.reload()
         await expect(seen.page).to_have_title("Nothing playing \u2013 plex-companion")
         await seen.page.evaluate(HIDE.replace("HIDDEN", "true"))
-        await seen.page.clock.fast_forward(61_000)
+        await seen.page.clock.fast_forward(11_000)
         await expect(seen.page).to_have_title("plex-companion")
         assert PRESENT.findall(await _read_text(seen)) == []
         it.demo.start(it.demo.get_movie(2))
         await seen.page.evaluate(HIDE.replace("HIDDEN", "false"))
         await expect(seen.page).to_have_title("1 playing \u2013 plex-companion")
         await expect(seen.page.locator(".session .state")).to_contain_text("Watching")
+
+
+async def test_tabs_that_nobody_looks_at_leave_room_for_the_one_that_is_opened(it: Home, chromium: Browser) -> None:
+    async with window(chromium, it.url) as seen:
+        tabs = [seen.page, *[await seen.page.context.new_page() for _ in range(5)]]
+        for tab in tabs:
+            await tab.clock.install()
+            async with tab.expect_response(lambda answer: "/events" in answer.url):
+                await tab.goto(it.url)
+            await tab.evaluate(HIDE.replace("HIDDEN", "true"))
+            await tab.clock.fast_forward(11_000)
+        opened = await seen.page.context.new_page()
+        await opened.goto(f"{it.url}/history")
+        await expect(opened.locator("h1")).to_have_text("History")
 
 
 async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Browser) -> None:

@@ -6,7 +6,7 @@ const root = document.documentElement;
 const lost = document.getElementById("lost");
 const said = document.getElementById("said");
 const SILENCE_MS = 13_000; // the server sends a heartbeat every 4 s
-const HIDDEN_MS = 60_000; // a hidden page closes its connection after this: browsers allow few per host
+const HIDDEN_MS = 10_000; // a hidden page closes its connection after this: browsers allow six per host, and the next tab waits
 const RETRY_MS = 2_000;
 
 let source = null;
