@@ -34,6 +34,9 @@ DAY_MS = 86_400_000
 MOST_MS = 100
 MAX_RATIO = 20
 MAX_PAINT_RATIO = 1.5
+QUIET_SECONDS = 5
+QUIET_MS = 30
+"""Milliseconds of processor time per second."""
 NOWHERE = "http://127.0.0.1:9"
 """An address without a Plex: the pages need none."""
 STATIC = "/static/dashboard.css"
@@ -49,7 +52,7 @@ PATHS = (
     "/history?title=copper+raven",
     "/history?type=movie&decision=direct+play",
     "/history?player=Jon%27s+Roku",
-    "/plays/500000",
+    "/plays/10000",
     "/items/1001",  # a film
     f"/items/{FIRST_SHOW}",  # a show of 60 episodes
     f"/items/{FIRST_SHOW + 1}",  # its first season
@@ -94,6 +97,8 @@ class PageFigures:
     paint: list[float] = field(default_factory=list)
     plain_paint: list[float] = field(default_factory=list)
     size: int = 0
+    first: float = 0.0
+    """The first answer, before which the template was not compiled yet."""
 
 
 async def time_answer(web: httpx2.AsyncClient, pid: int, path: str) -> tuple[float, float, int]:
@@ -105,12 +110,22 @@ async def time_answer(web: httpx2.AsyncClient, pid: int, path: str) -> tuple[flo
     return took, read_cpu_ms(pid) - cpu, len(answer.content)
 
 
+async def wait_until_prepared(pid: int) -> None:
+    """Wait until the program hardly uses the processor: until it has counted what it counts after a start."""
+    while True:
+        before = read_cpu_ms(pid)
+        await anyio.sleep(QUIET_SECONDS)
+        if read_cpu_ms(pid) - before < QUIET_SECONDS * QUIET_MS:
+            return
+
+
 async def measure_answers(pages: list[PageFigures], web: httpx2.AsyncClient, pid: int) -> None:
     """Measure every page and the static file in turn."""
     for repeat in range(REPEATS + 1):
         for page in pages:
             static, page_answer = await time_answer(web, pid, STATIC), await time_answer(web, pid, page.path)
-            if repeat == 0:  # templates are compiled, pages of the database read
+            if repeat == 0:
+                page.first = page_answer[0]
                 continue
             page.static.append(static[0])
             page.static_cpu.append(static[1])
@@ -146,6 +161,9 @@ def list_figures(pages: list[PageFigures]) -> list[Figure]:
         took = Spread.from_repeats(page.took)
         what = f"{page.path} ({page.size / 1000:.0f} kB)"
         table.append(Figure("P1", what, took.format("ms"), "", "", f"≤ {MOST_MS} ms", took.median <= MOST_MS))
+        table.append(
+            Figure("", "  the first time", f"{page.first:.3g} ms", "", "", f"≤ {MOST_MS} ms", page.first <= MOST_MS)
+        )
         table.append(compare("", "  to a static file", page.took, page.static, unit="ms", most=MAX_RATIO))
         table.append(compare("", "  processor time", page.cpu, page.static_cpu, unit="ms", most=MAX_RATIO))
         if page.paint:
@@ -165,6 +183,7 @@ async def run(folder: Path, plays: int, items: int) -> None:
         async with run_program(Path(name), *COMPANION, *options, "--database", str(path)) as program:
             url = (await program.wait_for_line(r"(http://\S+/mcp)")).removesuffix("/mcp")
             async with httpx2.AsyncClient(base_url=url, timeout=60) as web:
+                await wait_until_prepared(program.pid)
                 await measure_answers(pages, web, program.pid)
             if chromium := os.environ.get("CHROMIUM") or shutil.which("chromium"):
                 await measure_paints(pages, url, chromium)
