@@ -13,16 +13,21 @@ from plex_companion.catalogue.status import describe_item
 from plex_companion.catalogue.viewers.show_progress import describe_progress
 from plex_companion.errors import Invalid, NotFound, ToolError
 from plex_companion.history.play_pages import LONGEST_ID, apply_current_names
+from plex_companion.history.resumed_plays import group_resumed
 from plex_companion.history.source import find_server
+from plex_companion.serialize import compute_percent
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from plex_companion.cache.rows import Row
     from plex_companion.history.source import HistorySource
 
 PLAYS = 200
 """Plays that are read, of which the newest are shown."""
+GROUPS = 20
+"""Rows of plays that are shown; the history has the rest."""
 PARTS = 200
 """The most seasons, episodes, albums or tracks that are listed."""
 NEARLY = 90
@@ -47,6 +52,8 @@ _PARTS = """
 async def describe_item_page(source: HistorySource, rating_key: str) -> dict[str, Any]:
     """Return an item with its files, parts, plays and viewers. `item` is `None` if only its plays are known.
 
+    `groups` has the places in `plays` of those that were resumed as one, the newest first.
+
     Raises:
         Invalid: this is not a rating key.
         NotFound: neither the catalogue nor the history has it.
@@ -62,14 +69,15 @@ async def describe_item_page(source: HistorySource, rating_key: str) -> dict[str
     rows, total, parts = await _read_plays(source, rating_key)
     if problem is not None and not rows:
         raise problem
-    plays = apply_current_names(source, rows, await list_server_names(source.cache))
+    groups, names = group_resumed(rows)[:GROUPS], await list_server_names(source.cache)
+    shown = max((place for group in groups for place in group), default=-1) + 1
     return {
         **known,
         "parts": parts,
-        "plays": plays,
-        "rows": rows,
+        "plays": apply_current_names(source, rows[:shown], names),
+        "groups": groups,
         "total": total,
-        "stopped": find_stops(plays),
+        "stopped": apply_current_names(source, find_stops(rows), names),
         "progress": await _read_progress(source, known["item"]),
     }
 
@@ -96,11 +104,14 @@ async def _read_progress(source: HistorySource, item: dict[str, Any] | None) -> 
     return []
 
 
-def find_stops(plays: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def find_stops(rows: Iterable[Row]) -> list[Row]:
     """Return, of plays with the newest first, the last of each user, unless it came to the end or goes on. Pure."""
-    last: dict[str | None, dict[str, Any]] = {}
-    for play in plays:
-        last.setdefault(play["user"]["id"] or play["user"]["name"], play)
-    return [
-        play for play in last.values() if play["ended_at"] and play["percent"] is not None and play["percent"] < NEARLY
-    ]
+    last: dict[str | None, Row] = {}
+    for row in rows:
+        last.setdefault(row["user_id"] or row["user_name"], row)
+    return [row for row in last.values() if row["ended_at"] and _is_left(row)]
+
+
+def _is_left(row: Row) -> bool:
+    percent = compute_percent(row["view_offset_ms"], row["duration_ms"])
+    return percent is not None and percent < NEARLY

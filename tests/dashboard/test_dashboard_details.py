@@ -173,7 +173,7 @@ def test_an_unknown_event_is_still_shown() -> None:
 
 def test_where_people_stopped_is_their_last_play_unless_it_came_to_the_end() -> None:
     plays = [
-        {"user": {"id": who, "name": who}, "ended_at": "x", "percent": percent}
-        for who, percent in (("a", 40.0), ("b", 97.0), ("a", 80.0), ("b", 10.0))
+        {"user_id": who, "user_name": who, "ended_at": 1, "view_offset_ms": percent, "duration_ms": 100}
+        for who, percent in (("a", 40), ("b", 97), ("a", 80), ("b", 10))
     ]
-    assert [(play["user"]["id"], play["percent"]) for play in find_stops(plays)] == [("a", 40.0)]
+    assert [(play["user_id"], play["view_offset_ms"]) for play in find_stops(plays)] == [("a", 40)]

@@ -18,8 +18,9 @@ _ITEM_PLAYS = """
         UNION ALL SELECT id FROM items WHERE server = :server AND parent_key = :key
         UNION ALL SELECT id FROM items WHERE server = :server AND grandparent_key = :key
     )
-    SELECT id FROM plays WHERE item_id IN (SELECT id FROM wanted)
-    UNION ALL SELECT id FROM plays WHERE rating_key = :key AND server = :server AND NOT EXISTS (SELECT 1 FROM wanted)
+    SELECT started_at, id FROM plays INDEXED BY plays_watched WHERE item_id IN (SELECT id FROM wanted) AND item_id IS NOT NULL
+    UNION ALL
+    SELECT started_at, id FROM plays WHERE rating_key = :key AND server = :server AND NOT EXISTS (SELECT 1 FROM wanted)
 """
 
 
@@ -31,7 +32,7 @@ def read_item_plays(
     (total,) = connection.execute(f"SELECT count(*) FROM ({_ITEM_PLAYS})", values).fetchone()  # noqa: S608 - our own query
     sql = f"""
         SELECT {", ".join(SHOWN_COLUMNS)} FROM plays WHERE id IN (
-            SELECT id FROM plays WHERE id IN ({_ITEM_PLAYS}) ORDER BY started_at DESC, id DESC LIMIT :limit
+            SELECT id FROM ({_ITEM_PLAYS}) ORDER BY started_at DESC, id DESC LIMIT :limit
         )
         ORDER BY started_at DESC, id DESC
     """  # noqa: S608 - our own columns and query

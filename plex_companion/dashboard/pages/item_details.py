@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from plex_companion.catalogue.item_pages import describe_item_page
 from plex_companion.dashboard.pages.play_rows import build_play_rows
-from plex_companion.history.resumed_plays import group_resumed
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -16,16 +15,12 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.dashboard.layout import PageLayout
 
-SHOWN = 20
-"""Rows of plays; the history has the rest."""
-
 
 def build_item_routes(_: Companion, layout: PageLayout) -> list[Route]:
     """Return the routes of the pages of items."""
 
     async def show(request: Request, companion: Companion, rating_key: str) -> Response:
         found = await describe_item_page(companion, rating_key)
-        groups = group_resumed(found["rows"])[:SHOWN]
         item, plays = found["item"], found["plays"]
         title = item["title"] if item else plays[0]["full_title"]
         return await layout.respond(
@@ -38,7 +33,7 @@ def build_item_routes(_: Companion, layout: PageLayout) -> list[Route]:
             item=item,
             rating_key=rating_key,
             heading=title or f"Item {rating_key}",
-            rows=build_play_rows(plays, groups),
+            rows=build_play_rows(plays, found["groups"]),
         )
 
     return layout.build_thing_routes("items", show)
