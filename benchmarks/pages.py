@@ -34,8 +34,8 @@ DAY_MS = 86_400_000
 MOST_MS = 100
 MAX_RATIO = 20
 MAX_PAINT_RATIO = 1.5
-QUIET_SECONDS = 5
-QUIET_MS = 30
+QUIET_SECONDS = 15
+QUIET_MS = 12
 """Milliseconds of processor time per second."""
 NOWHERE = "http://127.0.0.1:9"
 """An address without a Plex: the pages need none."""
@@ -97,8 +97,8 @@ class PageFigures:
     paint: list[float] = field(default_factory=list)
     plain_paint: list[float] = field(default_factory=list)
     size: int = 0
-    first: float = 0.0
-    """The first answer, before which the template was not compiled yet."""
+    first: tuple[float, float] = (0.0, 0.0)
+    """How long the first answer took, which compiles the template, and its processor time."""
 
 
 async def time_answer(web: httpx2.AsyncClient, pid: int, path: str) -> tuple[float, float, int]:
@@ -125,7 +125,7 @@ async def measure_answers(pages: list[PageFigures], web: httpx2.AsyncClient, pid
         for page in pages:
             static, page_answer = await time_answer(web, pid, STATIC), await time_answer(web, pid, page.path)
             if repeat == 0:
-                page.first = page_answer[0]
+                page.first = page_answer[:2]
                 continue
             page.static.append(static[0])
             page.static_cpu.append(static[1])
@@ -161,9 +161,9 @@ def list_figures(pages: list[PageFigures]) -> list[Figure]:
         took = Spread.from_repeats(page.took)
         what = f"{page.path} ({page.size / 1000:.0f} kB)"
         table.append(Figure("P1", what, took.format("ms"), "", "", f"≤ {MOST_MS} ms", took.median <= MOST_MS))
-        table.append(
-            Figure("", "  the first time", f"{page.first:.3g} ms", "", "", f"≤ {MOST_MS} ms", page.first <= MOST_MS)
-        )
+        first, cpu = page.first
+        shown = f"{first:.3g} ms, {cpu:.3g} ms of processor"
+        table.append(Figure("", "  the first time", shown, "", "", f"≤ {MOST_MS} ms", first <= MOST_MS))
         table.append(compare("", "  to a static file", page.took, page.static, unit="ms", most=MAX_RATIO))
         table.append(compare("", "  processor time", page.cpu, page.static_cpu, unit="ms", most=MAX_RATIO))
         if page.paint:

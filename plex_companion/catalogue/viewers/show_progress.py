@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.connections import run_read
 from plex_companion.catalogue.item_rows import DEFAULT_FIELDS, describe_items
 from plex_companion.catalogue.queries import FINISHES_OF, describe_freshness, read_with_freshness
 from plex_companion.catalogue.viewers.shows import find_show
+from plex_companion.errors import ToolError
 from plex_companion.history.filters import find_user, list_users
 from plex_companion.history.source import find_server
 from plex_companion.serialize import format_iso
@@ -52,25 +56,47 @@ async def describe_progress(source: HistorySource, show: str, user: str | None =
     """
     user_id = None if user is None else await find_user(source, user)
     server, names = find_server(source), await list_users(source)
-
-    def read(connection: sqlite3.Connection) -> dict[str, Any]:
-        whole = find_show(connection, server, show)
-        episodes = _read_episodes(connection, server, whole["rating_key"])
-        (described,) = describe_items(connection, server, [whole["id"]], DEFAULT_FIELDS)
-        finished = _read_finished(connection, episodes, user_id)
-        wanted = sorted(finished, key=lambda id_: (names.get(id_) or "").casefold()) if user_id is None else [user_id]
-        users = [_describe_user(id_, names.get(id_), episodes, finished.get(id_, {})) for id_ in wanted]
-        return {
-            "show": described,
-            "episodes": len(episodes),
-            "users": users,
-            "total": len(users),
-            "total_size_bytes": described["size_bytes"],
-            "next_cursor": None,
-        }
-
+    read = partial(_read_progress, server, show, names, user_id)
     body, fresh = await read_with_freshness(source.cache, server, read)
     return {**body, "catalogue": describe_freshness(fresh)}
+
+
+async def list_progress(source: HistorySource, shows: Sequence[str], user_id: str) -> list[dict[str, Any]]:
+    """Return how far one user is in shows, each with the `show`; without those that the catalogue does not have."""
+    server, names = find_server(source), await list_users(source)
+
+    def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        found = []
+        for show in shows:
+            with suppress(ToolError):
+                body = _read_progress(server, show, names, user_id, connection)
+                found.append({"show": body["show"], **body["users"][0]})
+        return found
+
+    return await run_read(source.cache.archive, read)
+
+
+def _read_progress(
+    server: str | None,
+    show: str,
+    names: Mapping[str, str | None],
+    user_id: str | None,
+    connection: sqlite3.Connection,
+) -> dict[str, Any]:
+    whole = find_show(connection, server, show)
+    episodes = _read_episodes(connection, server, whole["rating_key"])
+    (described,) = describe_items(connection, server, [whole["id"]], DEFAULT_FIELDS)
+    finished = _read_finished(connection, episodes, user_id)
+    wanted = sorted(finished, key=lambda id_: (names.get(id_) or "").casefold()) if user_id is None else [user_id]
+    users = [_describe_user(id_, names.get(id_), episodes, finished.get(id_, {})) for id_ in wanted]
+    return {
+        "show": described,
+        "episodes": len(episodes),
+        "users": users,
+        "total": len(users),
+        "total_size_bytes": described["size_bytes"],
+        "next_cursor": None,
+    }
 
 
 _EPISODES = """

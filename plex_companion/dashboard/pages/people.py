@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from plex_companion.catalogue.viewers.show_progress import describe_progress
+from plex_companion.catalogue.viewers.show_progress import list_progress
 from plex_companion.dashboard.addresses import build_query_url, page_url
 from plex_companion.dashboard.layout import redirect
 from plex_companion.dashboard.pages.play_rows import build_play_rows
-from plex_companion.errors import Invalid, ToolError
+from plex_companion.errors import Invalid
 from plex_companion.history.play_pages import PlayQuery
 from plex_companion.history.resumed_plays import list_resumed_plays
 from plex_companion.history.scope import find_person
 from plex_companion.history.user_pages import NO_PLAYS, count_users, list_user_page, read_habits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -124,12 +121,6 @@ async def _read_progress(companion: Companion, shows: Sequence[str], person: Pla
 
     Every server has a catalogue and accounts of its own, so there is none for several servers together.
     """
-    found: list[dict[str, Any]] = []
     if len(companion.states) > 1 or len(person.users) != 1:
-        return found
-    (user_id,) = person.users
-    for rating_key in shows:
-        with suppress(ToolError):
-            body = await describe_progress(companion, rating_key, user_id)
-            found.append({"show": body["show"], **body["users"][0]})
-    return found
+        return []
+    return await list_progress(companion, shows, *person.users)
