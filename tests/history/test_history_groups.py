@@ -8,6 +8,8 @@ import pytest
 from support.recorded_plays import DAY, NOW, SERVER, Row, episode, imported, seen, write
 
 from plex_companion.cache.database import open_cache
+from plex_companion.cache.figure_cache import FigureCache
+from plex_companion.cache.queries.counts import Counts, count_plays_by
 from plex_companion.cache.queries.grouping import KEPT_MS, PlayGroup, group_plays, rank_groups
 from plex_companion.times import Window
 
@@ -61,3 +63,26 @@ async def test_groups_that_are_kept_are_right_after_a_change(tmp_path: Path, cha
         async with cache.hold_writer() as writer:
             await writer.execute(change)
         assert await compare_groups(cache) != before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_ranking_that_is_kept_is_right_after_a_change_and_as_its_window_moves(
+    tmp_path: Path, change: str
+) -> None:
+    async with open_cache(write(tmp_path / "cache.sqlite3", plays=build_plays())) as cache:
+        for days in range(-3, 4):
+            await compare_ranking(cache, Window(KEPT.since + days * DAY // 2, KEPT.until + days * DAY // 2))
+        before = await compare_ranking(cache, KEPT)
+        async with cache.hold_writer() as writer:
+            await writer.execute(change)
+        assert await compare_ranking(cache, KEPT) != before
+
+
+async def compare_ranking(cache: Cache, window: Window) -> Counts:
+    """Compare what is kept with what is counted without anything kept, and return it."""
+    kept = await count_plays_by(cache, "title", window)
+    assert await count_plays_by(cache, "title", window) is kept
+    figures, cache.figures = cache.figures, FigureCache()
+    assert kept == await count_plays_by(cache, "title", window)
+    cache.figures = figures
+    return kept

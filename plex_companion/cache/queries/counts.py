@@ -9,7 +9,7 @@ from operator import sub
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from plex_companion.cache.queries.grouping import ESTIMATE, SUM_OF_PLAYS, group_plays, rank_groups
-from plex_companion.cache.queries.play_blocks import read_blocks
+from plex_companion.cache.queries.play_blocks import read_blocks, read_kept_window
 from plex_companion.cache.queries.servers import OF_SERVER, list_server_names
 from plex_companion.times import DAY_MS, HOUR_MS, Window, list_offsets
 
@@ -96,7 +96,9 @@ async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UT
     server and id, or '=' and the name where the id is unknown. Titles are groups.
     """
     if by == "title":
-        return _sum_by_title(await group_plays(cache, window, server=server))
+        return await read_kept_window(
+            cache, ("titles", server), window, partial(_count_by_title, cache, window, server)
+        )
     if by in _TIME_KEYS:
         by_time = await _sum_blocks(cache, (by, zone, server), window, partial(_read_by_time, by, zone, server))
         ordered = sorted(by_time, key=lambda key: (len(key), key))  # as numbers, and months as they are
@@ -132,7 +134,8 @@ def _add_sums(found: dict[K, WatchTotals], more: dict[K, WatchTotals]) -> None:
         found[key] = found[key].plus(sums) if key in found else sums
 
 
-def _sum_by_title(groups: list[PlayGroup]) -> Counts:
+async def _count_by_title(cache: Cache, window: Window, server: str | None) -> Counts:
+    groups = await group_plays(cache, window, server=server)
     sums = [(one.plays, one.timed, one.watched_ms, one.estimated_ms) for one in groups]
     return Counts(groups=rank_groups(groups), total=WatchTotals(*map(sum, zip(*sums, strict=True))))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     """Returns the id of the person who has an account, by server and id of the account."""
 
 KEPT_MS = 100 * DAY_MS
-"""Groups of longer windows, and groups by user, are read at each question: kept, they would take tens of megabytes."""
+"""The rows of longer windows, and those by user, are read at each question: kept, they would take tens of megabytes."""
 
 ESTIMATE = "CASE ended_by WHEN 'imported' THEN coalesce(watched_ms, 0) ELSE 0 END"
 """The part of a play's watch time that is estimated."""

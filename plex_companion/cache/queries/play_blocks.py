@@ -5,6 +5,7 @@ Days at the ends of a window are kept too: a page that asks for the last 30 days
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -13,13 +14,16 @@ from plex_companion.times import DAY_MS, Window
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 
     from plex_companion.cache.database import Cache
 
 BLOCK_MS = 14 * DAY_MS
 """As in the triggers of migration 12."""
 _REVISIONS = "SELECT block, revision FROM play_revisions WHERE block BETWEEN :first AND :last"
+_ENDS = """
+    SELECT (SELECT min(started_at) FROM plays WHERE started_at >= :since), (SELECT max(started_at) FROM plays WHERE started_at <= :until)
+"""
 
 T = TypeVar("T")
 Revision = tuple[int, int]
@@ -75,6 +79,25 @@ async def read_blocks(
         return merge(found)
 
     return await run_read(cache.archive, work)
+
+
+async def read_kept_window(cache: Cache, name: Hashable, window: Window, read: Callable[[], Awaitable[T]]) -> T:
+    """Return what `read` finds in a window, from memory until a play in its blocks changes, or one enters or leaves it.
+
+    One window is kept for each `name` and length in days.
+    """
+    key = (cache.generation, name, "window", (window.until - window.since) // DAY_MS)
+    revision = await run_read(cache.archive, partial(_read_window_revision, window))
+    found: T | None = cache.figures.get(key, revision)
+    if found is None:  # it may be newer than its revision, which then nobody has any more
+        found = await read()
+        cache.figures.put(key, revision, found)
+    return found
+
+
+def _read_window_revision(window: Window, connection: sqlite3.Connection) -> Hashable:
+    ends = connection.execute(_ENDS, {"since": window.since, "until": window.until}).fetchone()
+    return tuple(ends), tuple(_read_revisions(connection, window).items())
 
 
 async def read_revisions(cache: Cache) -> dict[int, int]:

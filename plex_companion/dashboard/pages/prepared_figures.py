@@ -35,6 +35,7 @@ WAIT_SECONDS = 30.0
 """Between two looks at what has changed."""
 REST = 10
 """After each question, the task sleeps so many times as long as the question took."""
+MOST_REST_SECONDS = 5.0
 SPAN = 8
 """Blocks of plays that are asked about at once."""
 
@@ -56,7 +57,7 @@ async def prepare_changed_figures(companion: Companion, known: dict[int, int], r
     async for ask in _list_questions(companion, known):
         began = time.perf_counter()
         await ask()
-        await anyio.sleep((time.perf_counter() - began) * rest)
+        await anyio.sleep(min(MOST_REST_SECONDS, (time.perf_counter() - began) * rest))
 
 
 async def _list_questions(companion: Companion, known: dict[int, int]) -> AsyncIterator[Question]:
