@@ -36,12 +36,9 @@ _DAY_KEYS = {
     "platform": ("platform", "coalesce(platform, '')"),
 }
 _LOCAL = "({{}} + :offset) / {}"
-# 1 January 1970 was a Thursday. Months are put together from days.
 _TIME_KEYS = {
     "day": _LOCAL.format(DAY_MS),
     "hour": f"{_LOCAL.format(HOUR_MS)} % 24",
-    "weekday": f"({_LOCAL.format(DAY_MS)} + 3) % 7",
-    "month": _LOCAL.format(DAY_MS),
 }
 _STREAM_KEYS = {"decision": "coalesce(decision, '')", "resolution": "coalesce(video_resolution, '')"}
 _SUMS = "sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms, sum(estimated_ms) AS estimated_ms"
@@ -99,10 +96,13 @@ async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UT
         return await read_kept_window(
             cache, ("titles", server), window, partial(_count_by_title, cache, window, server)
         )
+    if by in _OF_DAYS:
+        return await read_kept_window(
+            cache, (by, zone, server), window, partial(_sum_days, by, cache, window, zone, server)
+        )
     if by in _TIME_KEYS:
         by_time = await _sum_blocks(cache, (by, zone, server), window, partial(_read_by_time, by, zone, server))
-        ordered = sorted(by_time, key=lambda key: (len(key), key))  # as numbers, and months as they are
-        return Counts({key: by_time[key] for key in ordered}, total=_sum_all(by_time.values()))
+        return Counts(_order_times(by_time), total=_sum_all(by_time.values()))
     if by in _STREAM_KEYS:
         read = partial(_read_by_delivery, _STREAM_KEYS[by], server)
         delivered = await _sum_blocks(cache, (by, server), window, read)
@@ -186,14 +186,27 @@ def _read_by_time(by: By, zone: tzinfo, server: str | None, connection: sqlite3.
     found: Sums = {}
     for start, end, offset in list_offsets(zone, within.since, within.until):
         _add_sums(found, _parse_sums(connection.execute(*_count_quarters(by, Window(start, end), offset, server))))
-    return _sum_months(found) if by == "month" else found
+    return found
 
 
-def _sum_months(days: Sums) -> Sums:
-    months: Sums = {}
-    for day, sums in days.items():
-        _add_sums(months, {f"{FIRST_DAY + timedelta(days=int(day)):%Y-%m}": sums})
-    return months
+async def _sum_days(by: By, cache: Cache, window: Window, zone: tzinfo, server: str | None) -> Counts:
+    """Put weekdays or months together from days."""
+    days, found = await count_plays_by(cache, "day", window, zone, server), dict[str, WatchTotals]()
+    for day, sums in days.entries.items():
+        _add_sums(found, {_OF_DAYS[by](int(day)): sums})
+    return Counts(_order_times(found), total=days.total)
+
+
+_OF_DAYS: dict[By, Callable[[int], str]] = {
+    "weekday": lambda day: str((day + 3) % 7),  # 1 January 1970 was a Thursday
+    "month": lambda day: (FIRST_DAY + timedelta(days=day)).isoformat()[:-3],
+}
+"""What is put together from days, by their number since 1970."""
+
+
+def _order_times(found: Sums) -> Sums:
+    """Return numbers in their order, and months as they are."""
+    return {key: found[key] for key in sorted(found, key=lambda key: (len(key), key))}
 
 
 async def count_plays_by_player(cache: Cache, window: Window, server: str | None = None) -> list[sqlite3.Row]:
