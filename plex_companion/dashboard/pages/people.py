@@ -17,6 +17,8 @@ from plex_companion.history.scope import find_person
 from plex_companion.history.user_pages import NO_PLAYS, count_users, list_user_page, read_habits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -121,6 +123,7 @@ async def _read_progress(companion: Companion, shows: Sequence[str], person: Pla
 
     Every server has a catalogue and accounts of its own, so there is none for several servers together.
     """
-    if len(companion.states) > 1 or len(person.users) != 1:
+    accounts = [account for account in person.users if account is not None]
+    if len(companion.states) > 1 or len(accounts) != 1:
         return []
-    return await list_progress(companion, shows, *person.users)
+    return await list_progress(companion, shows, accounts[0])
