@@ -242,13 +242,15 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
 
 async def test_tabs_that_nobody_looks_at_leave_room_for_the_one_that_is_opened(it: Home, chromium: Browser) -> None:
     async with window(chromium, it.url) as seen:
+        await seen.page.clock.install()  # of all tabs
         tabs = [seen.page, *[await seen.page.context.new_page() for _ in range(5)]]
         for tab in tabs:
-            await tab.clock.install()
             async with tab.expect_response(lambda answer: "/events" in answer.url):
                 await tab.goto(it.url)
             await tab.evaluate(HIDE.replace("HIDDEN", "true"))
-            await tab.clock.fast_forward(11_000)
+        await seen.page.clock.fast_forward(11_000)
+        for tab in tabs:
+            await expect(tab).to_have_title("plex-companion")
         opened = await seen.page.context.new_page()
         await opened.goto(f"{it.url}/history")
         await expect(opened.locator("h1")).to_have_text("History")
