@@ -150,7 +150,7 @@ async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_
 
 
 PRESENT = re.compile(
-    r"Nothing is|Now playing|Nothing needs|Nothing right now|Plex is working|Nothing playing|\d playing|Nothing new"
+    r"Nothing is|Now playing|Nothing needs|Nothing right now|Plex is working|Nothing playing|nothing right now|nothing new|\d playing|Nothing new"
     r"|\bLive\b|can't play|the player wants|(?<!Was )\b(?:Watching|Listening|Paused|Buffering|Transcoding)\b"
 )
 """What may be said while it is known to be so, and not when it is only the last that is known."""

@@ -144,3 +144,15 @@ async def test_servers_of_one_name_are_told_apart_on_every_page(tmp_path: Path) 
         assert len(labels) == 2
         for page in ("/", "/history", "/libraries", "/neglected"):
             assert set(re.findall(r"Den \(.{8}\)", html.unescape(await read(client, page)))) == labels, page
+
+
+async def test_an_empty_list_of_several_servers_says_that_it_is_of_those_connected(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, _, second):
+        await second.shut_down()
+        while companion.links[1].connection.state == "live":
+            await companion.live.wait_for_commit()
+        page = await read(client, "/")
+        assert "The connected servers list nothing new." in page
+        assert "The connected servers report nothing right now." in page
+        assert "Plex lists nothing new." not in page
+        assert "Nothing right now." not in page

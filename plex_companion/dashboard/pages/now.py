@@ -27,7 +27,14 @@ def build_now_routes(companion: Companion, layout: PageLayout) -> list[Route]:
     async def home(request: Request) -> Response:
         live = "kiosk" if "kiosk" in request.query_params else "all"
         title = cards.build_summary(*companion.states).page
-        return await layout.respond(request, "now.html", title=title, live=live, read_only=companion.settings.read_only)
+        return await layout.respond(
+            request,
+            "now.html",
+            title=title,
+            live=live,
+            read_only=companion.settings.read_only,
+            several=len(companion.states) > 1,
+        )
 
     async def acknowledge(request: Request) -> Response:
         """Acknowledge an alert, and lead back to the page unless the client wants JSON: the form works without a script."""
