@@ -263,7 +263,11 @@ async def run_stored_rules(companion: Companion, wake_ups: WakeUps) -> None:
         return "done"
 
     actions = ActionSettings(
-        settings.zone, settings.read_only, tuple(settings.list_notify_targets()), tuple(settings.list_webhooks())
+        settings.zone,
+        settings.read_only,
+        tuple(settings.list_notify_targets()),
+        tuple(settings.list_webhooks()),
+        several_servers=len(companion.states) > 1,
     )
     context = RuleContext(companion.live, companion.cache, wake_ups.rules, report, stop, actions, companion.clock)
     await run_rules(context)

@@ -38,6 +38,7 @@ ROW: dict[str, Any] = {
     "cursor": "6ad7e46e-7",
     "data": {
         "server": "den-0001",
+        "server_name": "Den",
         "play_id": "7",
         "user": {"id": "1", "name": "Pip"},
         "item": {"rating_key": "501", "full_title": "Salt & Ember (1989)", "year": None},
@@ -46,10 +47,16 @@ ROW: dict[str, Any] = {
 }
 
 
-def plan(*then: RuleAction, read_only: bool = False, row: dict[str, Any] = ROW, **more: Any) -> PlannedFiring:
+def plan(
+    *then: RuleAction,
+    read_only: bool = False,
+    several_servers: bool = False,
+    row: dict[str, Any] = ROW,
+    **more: Any,
+) -> PlannedFiring:
     stored = StoredRule(3, "Late", "", "r", 0, 0, enabled=True)
     active = ActiveRule(stored, Rule(3, "Late", ("play.paused",), then, **more))
-    wanted = ActionSettings(VIENNA, read_only, ("family", "me"), ("0f3a",))
+    wanted = ActionSettings(VIENNA, read_only, ("family", "me"), ("0f3a",), several_servers)
     return plan_firing(FoundFiring(active, row, AT, 1), wanted, AT)
 
 
@@ -66,6 +73,28 @@ def test_a_message_without_a_text_says_why_the_rule_fired() -> None:
     assert (
         json.loads(planned.deliveries[0].body)["text"] == "play.paused for 10m: Salt & Ember (1989), Pip, Living Room"
     )
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "several_servers", "shown"),
+    [
+        ("Pip", "paused", True, "paused (Den)"),
+        ("Pip", "paused", False, "paused"),
+        ("Pip on {data.server_name}", "paused", True, "paused"),
+        ("Pip", "paused in the Den", True, "paused in the Den"),
+    ],
+)
+def test_a_message_says_once_which_of_several_servers_it_is_about(
+    title: str, text: str, shown: str, *, several_servers: bool
+) -> None:
+    planned = plan(NotifyAction(("me",), title, text), several_servers=several_servers)
+    assert json.loads(planned.deliveries[0].body)["text"] == shown
+
+
+def test_a_message_about_no_server_names_none() -> None:
+    row = {**ROW, "data": {**ROW["data"], "server": None, "server_name": None}}
+    planned = plan(NotifyAction(("me",), "Pip", "paused"), row=row, several_servers=True)
+    assert json.loads(planned.deliveries[0].body)["text"] == "paused"
 
 
 def test_a_target_that_is_no_longer_set_gets_no_message() -> None:

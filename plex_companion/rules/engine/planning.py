@@ -47,6 +47,8 @@ class ActionSettings:
     """Names of those who can be told."""
     webhooks: tuple[str, ...] = ()
     """Digests of addresses."""
+    several_servers: bool = False
+    """Whether a message says which Plex server it is about."""
 
 
 class _Planned(NamedTuple):
@@ -126,8 +128,12 @@ def _plan_messages(
 ) -> _Planned:
     """Plan one message for each target that there still is, held back by quiet hours."""
     row, due_at = found.row, find_end_of_quiet(found.active.rule.quiet, now, settings.zone)
+    title = fill_placeholders(action.title, row, settings.zone)
     text = fill_placeholders(action.text, row, settings.zone) or reason
-    message = Message(fill_placeholders(action.title, row, settings.zone), text, poster=_find_poster(row["data"]))
+    server_name = row["data"].get("server_name") if settings.several_servers else None
+    if server_name and server_name not in f"{title}\n{text}":
+        text = f"{text} ({server_name})"
+    message = Message(title, text, poster=_find_poster(row["data"]))
     body = encode(message).decode()
     targets = tuple(name for name in action.targets if name in settings.targets)
     deliveries = tuple(PlannedDelivery(f"{NOTIFY_PREFIX}{name}", body, due_at) for name in targets)
