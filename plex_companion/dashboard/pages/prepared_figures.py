@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 30.0
 """Between two looks at what has changed."""
-REST = 10
+REST = 4
 """After each question, the task sleeps so many times as long as the question took."""
 MOST_REST_SECONDS = 5.0
 SPAN = 8
