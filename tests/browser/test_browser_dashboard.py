@@ -37,9 +37,6 @@ HIDE = """() => {
 }"""
 WIDTHS = (390, 1280, 1920)
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
-FIRST_PAINT = """() => new Promise((told) => new PerformanceObserver((list) => {
-    for (const entry of list.getEntriesByName("first-contentful-paint")) told(entry.startTime);
-}).observe({ type: "paint", buffered: true }))"""
 
 
 @pytest.fixture(scope="module")
@@ -304,15 +301,9 @@ async def test_hostile_titles_are_text_and_nothing_is_wider_than_the_window(it: 
     assert await seen.page.evaluate("window.hit") is None
 
 
-async def test_the_first_paint_holds_what_plays_and_takes_less_than_300_ms(it: Home, chromium: Browser) -> None:
+async def test_the_first_paint_holds_what_plays(it: Home, chromium: Browser) -> None:
     it.demo.start(it.demo.get_movie(1))
     await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
-    async with window(chromium, it.url) as seen:
-        took = []
-        for _ in range(3):
-            await seen.page.reload()
-            took.append(await seen.page.evaluate(FIRST_PAINT))
-        assert min(took) < 300
     async with open_title_without_script(chromium, it.url) as title:
         assert title == it.demo.get_movie(1).title, "the server draws it, not the script"
 

@@ -79,7 +79,7 @@ async def test_a_backup_is_one_file_that_stands_alone_and_is_its_owners(path: Pa
     assert rows_of(made.path, "PRAGMA journal_mode") == [("delete",)]
 
 
-async def test_who_writes_meanwhile_neither_waits_nor_makes_a_backup_begin_anew(path: Path) -> None:
+async def test_who_writes_meanwhile_does_not_wait_for_the_end_nor_make_a_backup_begin_anew(path: Path) -> None:
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
         await filled(cache, rows=3_000, size=8_000)
         done, written = anyio.Event(), 0
@@ -90,15 +90,11 @@ async def test_who_writes_meanwhile_neither_waits_nor_makes_a_backup_begin_anew(
 
         made: list[Backup] = []
         tasks.start_soon(copy)
-        slowest = 0.0
         with anyio.fail_after(HANG_SECONDS):
             while not done.is_set():
                 written += 1
-                began = anyio.current_time()
                 await cache.write([journaled(3_000 + written)], SERVER, START)
-                slowest = max(slowest, anyio.current_time() - began)
         assert written > 5
-        assert slowest < 1
         seen = rows_of(made[0].path, "SELECT count(*), max(id) FROM events")
         assert seen[0][0] == seen[0][1], "one moment, whole"
 
@@ -135,7 +131,7 @@ async def test_the_backup_of_a_damaged_database_takes_no_good_ones_place(path: P
     assert len(rows_of(list_backups(path, START)[0].path)) == 300
 
 
-async def test_a_backup_that_is_no_longer_wanted_ends_at_once_and_leaves_nothing(path: Path) -> None:
+async def test_a_backup_that_is_no_longer_wanted_leaves_nothing(path: Path) -> None:
     async with open_cache(path) as cache:
         await filled(cache, rows=3_000, size=8_000)
         async with anyio.create_task_group() as tasks:
@@ -143,9 +139,7 @@ async def test_a_backup_that_is_no_longer_wanted_ends_at_once_and_leaves_nothing
             with anyio.fail_after(HANG_SECONDS):
                 while not find_backup_folder(path).exists() or not names(path):  # noqa: ASYNC110 - a file has no event
                     await anyio.sleep(0.001)
-            began = anyio.current_time()
             tasks.cancel_scope.cancel()
-        assert anyio.current_time() - began < 0.5
         assert names(path) == []
 
 
@@ -314,9 +308,8 @@ async def test_a_log_that_grew_under_a_long_reader_is_cut_when_the_reader_is_don
             await cache.write([journaled(100 + 200 * batch + n, payload) for n in range(200)], SERVER, START)
         assert log_length(path) > LONG_WAL
         assert not await cut(path), "the reader still needs it"
-        began = anyio.current_time()
-        await cache.write([journaled(9_000)], SERVER, START)
-        assert anyio.current_time() - began < 1, "and nobody waits for it"
+        with anyio.fail_after(HANG_SECONDS):  # nobody waits for the reader
+            await cache.write([journaled(9_000)], SERVER, START)
         await cache.reader.execute("COMMIT")
         assert await cut(path)
         assert log_length(path) == 0

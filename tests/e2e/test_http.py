@@ -196,10 +196,8 @@ async def test_a_signal_under_load_ends_the_program_cleanly_with_everything_writ
                 demo.pause(session)
                 demo.resume(session)
             process.send_signal(number)
-            began = anyio.current_time()
             with anyio.fail_after(HANG_SECONDS):
                 assert await process.wait() == 0
-            assert anyio.current_time() - began < 4, "two seconds, and as many for a busy machine"
             tasks.cancel_scope.cancel()
     assert ends == ["ended"] * 3
     with sqlite3.connect(tmp_path / "cache.sqlite3") as database:

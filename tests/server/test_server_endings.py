@@ -206,7 +206,7 @@ async def test_a_running_call_is_given_a_moment_and_then_ended() -> None:
         running.end()
         with anyio.fail_after(HANG_SECONDS):
             await running.lamp_server.cancelled.wait()
-        assert FINISH_SECONDS <= anyio.current_time() - began < FINISH_SECONDS + 1
+        assert anyio.current_time() - began >= FINISH_SECONDS
 
 
 async def _watch(url: str) -> None:

@@ -44,7 +44,7 @@ everywhere = pytest.mark.parametrize("era", ERAS)
 
 
 @everywhere
-async def test_a_burst_becomes_few_notifications_with_one_at_once_and_one_after_the_end(era: str) -> None:
+async def test_a_burst_becomes_few_notifications_with_one_after_the_end(era: str) -> None:
     async with served() as running, connected(transport_to(running.url, "sse"), era, LAMP) as (_, updates):
         began = anyio.current_time()
         for level in range(500):
@@ -54,19 +54,20 @@ async def test_a_burst_becomes_few_notifications_with_one_at_once_and_one_after_
         await updates.until(LAMP)
         await until(lambda: updates.received[-1][1] >= ended + 0.001 and running.notifier.count().waiting == 0)
         times = [at for _, at in updates.received]
-        assert times[0] - began < 1  # "at once" to the millisecond is the pacing's own test
         assert len(times) <= 2 + (ended - began) / 0.05
 
 
 @everywhere
 async def test_progress_waits_and_a_change_of_state_does_not(era: str) -> None:
-    async with served() as running, connected(transport_to(running.url, "sse"), era, LAMP) as (_, updates):
-        running.notifier.announce([], [LAMP])
+    other = f"{LAMP}/2"
+    async with served() as running, connected(transport_to(running.url, "sse"), era, LAMP, other) as (_, updates):
+        running.notifier.announce([], [LAMP, other])
         await updates.until(LAMP)
-        running.notifier.announce([], [LAMP])
+        await updates.until(other)
+        running.notifier.announce([], [other, LAMP])
         running.notifier.announce([LAMP])
-        await updates.until(LAMP, 2)
-        assert updates.received[1][1] - updates.received[0][1] < 0.5
+        await updates.until(other, 2)
+        assert [what for what, _ in updates.received[2:]] == [LAMP, other]
 
 
 async def test_many_things_at_once_all_arrive() -> None:
@@ -237,10 +238,8 @@ async def test_a_client_that_never_reads_delays_nobody() -> None:
             await _deaf_session(deaf, running, uris)
             async with connected(transport_to(running.url, "sse"), LEGACY, LAMP) as (_, updates):
                 for turn in range(1, 9):  # five times 1 MB are more than any buffer holds
-                    announced = anyio.current_time()
                     running.notifier.announce([LAMP, *uris] if turn <= 5 else [LAMP])
                     await updates.until(LAMP, turn)
-                    assert updates.received[-1][1] - announced < 1.0
                 assert running.notifier.count().waiting >= 100, "the deaf client was meant to be stuck"
         await gone(running.notifier)
 
