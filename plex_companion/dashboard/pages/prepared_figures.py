@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Question = Callable[[], Awaitable[object]]
 
+logger = logging.getLogger(__name__)
 WAIT_SECONDS = 30.0
 """Between two looks at what has changed."""
 REST = 4
@@ -44,8 +45,10 @@ async def prepare_figures(companion: Companion) -> None:
     """Keep the figures of the pages in memory, forever."""
     known: dict[int, int] = {}
     while True:
-        with suppress(StorageError, ToolError):  # the next look will succeed or wait again
+        try:
             await prepare_changed_figures(companion, known)
+        except (StorageError, ToolError, ValueError):  # the last is what aiosqlite raises of a closed connection
+            logger.debug("The figures of the pages could not be counted ahead", exc_info=True)
         await anyio.sleep(WAIT_SECONDS)
 
 
