@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import struct
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 TOKEN = "canary-token-of-the-door"
+HUNG_UP_FIRST = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN)
+"""What a client is told that the server has hung up on."""
 PATHS = (
     "/login",
     "/logout",
@@ -89,11 +92,13 @@ def _reset(client: socket.socket) -> None:
 def _break_off(url: str, sent: bytes, leave: Callable[[socket.socket], None]) -> None:
     host, port = url.removeprefix("http://").split(":")
     client = socket.create_connection((host, int(port)), timeout=HANG_SECONDS)
-    try:
-        client.sendall(sent)
-        leave(client)
-    except ConnectionError:  # it was hung up on first
-        client.close()
+    with client:
+        try:
+            client.sendall(sent)
+            leave(client)
+        except OSError as error:
+            if error.errno not in HUNG_UP_FIRST:
+                raise
 
 
 def _worth_a_line(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -15,6 +15,8 @@ from support.deadlines import HANG_SECONDS
 from support.event_clients import SECRET, CallbackReceiver, callback_receiver, events_client
 
 from plex_companion.demo import playback
+from plex_companion.events import CataloguePage, ReceivedEvent
+from plex_companion.models import LibraryCheck
 from plex_companion.occurrences.declare import OCCURRENCE_TYPES
 from plex_companion.occurrences.reading import read_newest_cursor, read_occurrences
 
@@ -60,11 +62,22 @@ async def cause_everything(it: Home) -> None:
     demo.move(session, 0.95 * (session.item.duration or 0) / 1_000)
     await written(it, "play.watched")
     demo.stop(session)
+    await end_the_day(it)
     await demo.shut_down()
     await written(it, "connection.lost")
     demo.state.version = "9.9.9.99999-test"
     await demo.reopen()
     await written(it, *OCCURRENCE_TYPES)
+
+
+async def end_the_day(it: Home) -> None:
+    """Report a library as its daily comparison does, which does not on the first day of a server."""
+    companion = it.application.companion
+    assert companion.state.server
+    checks = (LibraryCheck("1", "Films", "movie", 3, 700),)
+    page = CataloguePage(1_000_000, companion.state.server.machine_identifier, checks=checks)
+    await companion.event_queue.put([ReceivedEvent(page, companion.clock())])
+    await written(it, "library.checked")
 
 
 async def written(it: Home, *types: str) -> None:
