@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +21,7 @@ from support.chronicle_leader import read_tables
 from support.postgres import run_postgres
 
 from benchmarks.chronicle_machine import GROUP, LoadMachine, MachineUsage, open_machine, run_replay
-from benchmarks.figures import describe_machine
+from benchmarks.figures import describe_machine, subtract_fields
 from benchmarks.links import LINKS, SESSIONS, name_links, put
 from benchmarks.simulated_load import build_household_with_players, start_sessions
 from plex_companion.companion import read_clock
@@ -65,8 +65,7 @@ class LogSize:
 
     def since(self, before: LogSize) -> LogSize:
         """Return what was added since then."""
-        ours, theirs = asdict(self), asdict(before)
-        return LogSize(**{name: ours[name] - theirs[name] for name in ours})
+        return subtract_fields(self, before)
 
 
 class MeasuredPoint(NamedTuple):

@@ -23,6 +23,7 @@ import anyio.abc
 from anyio import to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from benchmarks.figures import subtract_fields
 from benchmarks.links import LINKS, name_links
 from benchmarks.programs import ROOT, build_environment
 from plex_companion.cache.connections import run_read
@@ -69,8 +70,7 @@ class MachineUsage:
 
     def since(self, before: MachineUsage) -> MachineUsage:
         """Return what was used since then."""
-        ours, theirs = asdict(self), asdict(before)
-        return MachineUsage(**{name: ours[name] - theirs[name] for name in ours})
+        return subtract_fields(self, before)
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +14,17 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
 REPEATS = 9
+
+
+def subtract_fields(after: T, before: T) -> T:
+    """Return what was added to each number of a dataclass."""
+    ours, theirs = asdict(after), asdict(before)
+    return type(after)(**{name: ours[name] - theirs[name] for name in ours})
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,14 +136,14 @@ def _build_attachments(picture: bytes | None, inline: Mapping[str, bytes]) -> li
 
     poster = {f"poster{EXTENSIONS[mime]}": picture} if picture and (mime := find_mime(picture)) else {}
     found = ((name, one, find_mime(one)) for name, one in {**poster, **inline}.items())
-    return [AttachMemory(one, name=name, mimetype=mime) for name, one, mime in found if mime]  # type: ignore[no-untyped-call]
+    return [AttachMemory(one, name=name, mimetype=mime) for name, one, mime in found if mime]  # type: ignore[no-untyped-call]  # Apprise has no types
 
 
 def _measure(text: str, *, plain: NotifyFormat, shown_as: NotifyFormat) -> int:
     """Return the length of a text in the form that a service shows."""
     from apprise.conversion import convert_between  # noqa: PLC0415 - as above
 
-    return len(convert_between(plain, shown_as, text))  # type: ignore[no-untyped-call]
+    return len(convert_between(plain, shown_as, text))  # type: ignore[no-untyped-call]  # the same
 
 
 def _list_parts(url: str) -> list[str]:
