@@ -225,7 +225,8 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
 ) -> None:
     async with window(chromium, it.url) as seen:
         await seen.page.clock.install()
-        await seen.page.reload()
+        async with seen.connects():
+            await seen.page.reload()
         await expect(seen.page).to_have_title("Nothing playing \u2013 plex-companion")
         await seen.page.evaluate(HIDE.replace("HIDDEN", "true"))
         await seen.page.clock.fast_forward(11_000)
@@ -256,10 +257,11 @@ async def test_tabs_that_nobody_looks_at_leave_room_for_the_one_that_is_opened(i
 async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Browser) -> None:
     async with window(chromium, it.url) as seen:
         await seen.page.clock.install()
-        await seen.page.reload()
+        async with seen.connects():
+            await seen.page.reload()
         await expect(seen.page.locator("#lost")).to_be_hidden()
         before = seen.asked("/events")
-        async with seen.page.expect_response(lambda answer: "/events" in answer.url):
+        async with seen.connects():
             await seen.page.clock.fast_forward(41_000)
         assert seen.asked("/events") == before + 1
         await expect(seen.page.locator("#lost")).to_be_hidden()

@@ -16,10 +16,10 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client
-from mcp.client.sse import sse_client
 from starlette.routing import Mount, Route
 from support.application import LEGACY, Home, home, program, settings_for
 from support.deadlines import HANG_SECONDS
+from support.sse import open_sse
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
@@ -125,7 +125,7 @@ async def test_the_token_of_the_door_is_told_by_nothing_that_stands_behind_it(
         for token in (TOKEN, wrong):
             answer = await web.post(f"{it.url}/login", data={"token": token})
             said += [answer.text, str(answer.headers)]
-    async with Client(sse_client(f"{it.url}/sse", headers=BEARER), mode=LEGACY) as client:
+    async with Client(open_sse(f"{it.url}/sse", headers=BEARER), mode=LEGACY) as client:
         for uri in (await client.list_resources()).resources:
             said.append((await client.read_resource(str(uri.uri))).model_dump_json())
     for text in (*said, "\n".join(record.getMessage() for record in caplog.records)):

@@ -13,13 +13,13 @@ import httpx2
 import jsonschema  # type: ignore[import-untyped]  # the SDK brings it, without stubs
 import pytest
 from mcp import Client
-from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND, EmptyResult, Request
 from support.application import LEGACY, MODERN, home, program
 from support.deadlines import HANG_SECONDS
 from support.event_clients import SUBSCRIPTION, EventsClient, events_client
+from support.sse import open_sse
 
 from plex_companion.demo import open_demo
 from plex_companion.occurrences.declare import OCCURRENCE_TYPES
@@ -213,7 +213,7 @@ async def test_a_stream_begins_with_active_and_carries_what_happens_from_then_on
     tmp_path: Path, transport: str
 ) -> None:
     async with home(tmp_path) as it:
-        ways = {"http": f"{it.url}/mcp", "sse": sse_client(f"{it.url}/sse"), "memory": it.application.server}
+        ways = {"http": f"{it.url}/mcp", "sse": open_sse(f"{it.url}/sse"), "memory": it.application.server}
         target: Any = ways[transport]
         session = await starting(it)
         async with events_client(target) as client, client.stream(PAUSED, arguments={"user": session.user.name}) as got:

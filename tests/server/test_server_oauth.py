@@ -15,7 +15,6 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from mcp import Client
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from starlette.responses import PlainTextResponse
@@ -23,6 +22,7 @@ from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 from support.mcp_server import LEGACY, MODERN, served, until
 from support.oauth_issuer import AUDIENCE, EC_KEY, OTHER_RSA_KEY, PUBLIC, RSA_KEY, SmallIssuer, issuing, public
+from support.sse import open_sse
 
 from plex_companion.server.auth.config import AuthConfig
 from plex_companion.server.auth.jwks import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
@@ -406,7 +406,7 @@ async def test_write_writes(running: Served, issuer: SmallIssuer, era: str, kind
 @asynccontextmanager
 async def _client(running: Served, token: str, era: str, kind: str) -> AsyncIterator[Client]:
     async with _web(token) as web:
-        over_sse = sse_client(f"{running.url}/sse", headers={"authorization": f"Bearer {token}"})
+        over_sse = open_sse(f"{running.url}/sse", headers={"authorization": f"Bearer {token}"})
         target = over_sse if kind == "sse" else streamable_http_client(f"{running.url}/mcp", http_client=web)
         async with Client(target, mode=era) as client:
             yield client

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp import Client, StdioServerParameters
-from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp_types import (
     EmptyResult,
@@ -34,6 +33,7 @@ from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.server.http.web import serve_http
 from plex_companion.settings import Settings
 from support.deadlines import HANG_SECONDS
+from support.sse import open_sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -222,7 +222,7 @@ def transport(kind: str, it: Home, folder: Path) -> Any:
         case "stdio":
             return stdio_client(program(it.demo, folder))
         case "sse":
-            return sse_client(f"{it.url}/sse")
+            return open_sse(f"{it.url}/sse")
         case _:
             return f"{it.url}/mcp"
 

@@ -58,6 +58,12 @@ class Window:
         """How often a path was asked for."""
         return sum(f"{path}" in url for url in self.requests)
 
+    @asynccontextmanager
+    async def connects(self) -> AsyncIterator[None]:
+        """Leave when the page has a new stream of updates, which it opens after its first paint."""
+        async with self.page.expect_response(lambda answer: "/events" in answer.url):
+            yield
+
     async def violations(self, *rules: str) -> list[str]:
         """What axe-core finds, grave or not: by all its rules, or by these alone."""
         if not await self.page.evaluate("'axe' in window"):  # half a megabyte, which a document needs once
@@ -88,7 +94,7 @@ async def window(
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     page.on("request", lambda request: opened.requests.append(request.url))
     try:
-        async with page.expect_response(lambda answer: "/events" in answer.url):
+        async with opened.connects():
             await page.goto(url)
         yield opened
     finally:

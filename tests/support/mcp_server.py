@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp import Client, StdioServerParameters
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import (
     EmptyResult,
@@ -33,6 +32,7 @@ from plex_companion.server.mcp.interface import ResourceEntry, ServerInterface, 
 from plex_companion.server.mcp.notifier import Notifier, NotifierCounts
 from plex_companion.tools.declare import Access, Caller, Tool, Toolset
 from support.deadlines import HANG_SECONDS
+from support.sse import open_sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -268,7 +268,7 @@ class UpdateRecorder:
 
 def transport_to(url: str, kind: str) -> Any:
     """A client's transport to a served lamp server."""
-    return sse_client(f"{url}/sse") if kind == "sse" else streamable_http_client(f"{url}/mcp")
+    return open_sse(f"{url}/sse") if kind == "sse" else streamable_http_client(f"{url}/mcp")
 
 
 @asynccontextmanager
