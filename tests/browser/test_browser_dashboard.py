@@ -328,6 +328,31 @@ async def test_pictures_come_from_the_companion_and_are_there(it: Home, seen: Wi
     assert {url.split("/")[2] for url in seen.requests} == {it.url.split("/")[2]}, "nothing from other hosts"
 
 
+WITHHOLD = """() => {
+    const image = new Image();
+    image.loading = "lazy";
+    image.src = "/art/107?0";
+    document.body.append(image);
+    const show = withholdPictures();
+    const withheld = !image.hasAttribute("src");
+    show();
+    return [withheld, image.getAttribute("src")];
+}"""
+
+
+async def test_a_picture_that_is_withheld_until_the_first_paint_has_its_own_address_again(seen: Window) -> None:
+    assert await seen.page.evaluate(WITHHOLD) == [True, "/art/107?0"]
+
+
+async def test_plays_far_down_the_history_are_drawn_after_the_first_screen(it: Home, chromium: Browser) -> None:
+    await it.until(lambda: it.application.companion.state.history.complete)
+    async with window(chromium, f"{it.url}/history") as seen:
+        row = seen.page.locator(".play").nth(30)
+        title = await row.locator(".title").text_content()
+        await row.locator(".title").click()
+        await expect(seen.page.locator("h1")).to_contain_text(title or "no title")
+
+
 async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, seen: Window) -> None:
     it.demo.start(it.demo.get_movie(0))
     days = seen.page.locator(".days summary")

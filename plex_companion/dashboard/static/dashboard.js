@@ -268,11 +268,23 @@ function suspend() {
 }
 
 setInterval(refreshTimes, 1_000);
+const showPictures = withholdPictures();
 afterPaint(() => {
+  showPictures();
   localize(document);
   refreshTimes();
   connect();
 });
+
+// Asking for twenty pictures takes as long as all the rest up to the first paint, so the text does not wait for them.
+function withholdPictures() {
+  const pictures = [...document.images].filter((image) => image.loading === "lazy" && !image.complete);
+  const sources = pictures.map((image) => image.getAttribute("src"));
+  for (const image of pictures) image.removeAttribute("src");
+  return () => {
+    for (const [n, image] of pictures.entries()) if (!image.hasAttribute("src")) image.setAttribute("src", sources[n]);
+  };
+}
 
 // What the server wrote can be read already, so it is painted before anything changes it or takes the browser's time.
 function afterPaint(work) {
