@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from plex_companion.companion import require_link
 from plex_companion.errors import Ambiguous, Invalid, NotFound, ToolError
 from plex_companion.resources.registry import RESOURCES, read_resource
+from plex_companion.resources.server_uris import is_of_server, lengthen
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,12 +53,30 @@ def _build_route(companion: Companion, resource: Resource) -> Route:
             if cursor is not None and not resource.paged:
                 message = f"{build_path(resource)} has only one page: leave cursor out."
                 raise Invalid(message, argument="cursor")
-            body = await read_resource(companion, resource.expand(request.path_params), cursor)
+            uri = _find_uri(companion, resource, request)
+            body = await read_resource(companion, uri, cursor)
         except ToolError as error:
             return Response(json.dumps(error.body()), _choose_status(error), HEADERS, media_type="application/json")
         return Response(body, headers=HEADERS, media_type="application/json")
 
     return Route(build_path(resource), answer, methods=["GET"])
+
+
+def _find_uri(companion: Companion, resource: Resource, request: Request) -> str:
+    """Return the URI that an address asks for: with `?server=` that of one server.
+
+    Raises:
+        Invalid: the resource is not of one server, or its address names one already.
+        NotFound, Ambiguous: as `Companion.choose_server`.
+    """
+    uri, given = resource.expand(request.path_params), request.query_params.get("server")
+    if given is None:
+        return uri
+    if not is_of_server(uri):
+        message = f"{request.url.path} does not take a server: leave server out."
+        raise Invalid(message, argument="server")
+    link = require_link(companion.links, given)
+    return lengthen(uri, link.machine_identifier or given)
 
 
 def _choose_status(error: ToolError) -> HTTPStatus:

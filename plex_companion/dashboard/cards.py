@@ -266,6 +266,11 @@ def label_servers_by_id(states: Sequence[State]) -> dict[str, str]:
     return {state.server.machine_identifier: label for state, label in labels if state.server and len(states) > 1}
 
 
+def list_server_choices(states: Sequence[State]) -> list[tuple[str, str]]:
+    """Return the servers to choose from, each as its machine identifier and label; none where there is one."""
+    return [*label_servers_by_id(states).items()]
+
+
 def label_states(states: Iterable[State]) -> list[str]:
     """Return how the page calls each of several servers."""
     return wording.label_servers([state.server for state in states])

@@ -207,3 +207,32 @@ async def test_no_other_site_saves_a_rule_and_only_ready_made_ones_are_saved(it:
     assert (await post(it, "/rules/templates", "http://elsewhere.example", name="A new player")).status_code == 403
     assert (await post(it, "/rules/templates", name="My own")).status_code == 400
     assert not it.application.companion.live.state.rules.stored
+
+
+def read_deletion(page: str) -> dict[str, str]:
+    (form,) = re.findall(r'<form method="post" action="/rules/\d+/delete">.*?</form>', page, re.DOTALL)
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+
+
+async def test_a_rule_is_deleted_from_its_page_after_a_question(it: Home) -> None:
+    rule_id = await save(it)
+    page = await get(it, f"/rules/{rule_id}")
+    assert "Delete this rule?" in page
+    answer = await post(it, f"/rules/{rule_id}/delete", **read_deletion(page))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/rules")
+    assert not it.application.companion.live.state.rules.stored
+    assert "No rules yet." in await get(it, "/rules")
+    assert (await post(it, f"/rules/{rule_id}/delete", **read_deletion(page))).status_code == 404
+
+
+async def test_a_rule_that_was_changed_meanwhile_or_is_deleted_by_another_page_stays(it: Home) -> None:
+    rule_id = await save(it)
+    form = read_deletion(await get(it, f"/rules/{rule_id}"))
+    assert (await post(it, f"/rules/{rule_id}/delete", "http://elsewhere.example", **form)).status_code == 403
+    async with Client(it.application.server) as client:
+        changed = {"name": "Anybody stops", "when": ["play.stopped"], "then": [ALERT]}
+        await client.call_tool("rule_update", {"id": rule_id, "rule": changed})
+    answer = await post(it, f"/rules/{rule_id}/delete", **form)
+    assert answer.status_code == 409
+    assert "was changed meanwhile" in answer.text
+    assert rule_id in map(str, it.application.companion.live.state.rules.stored)

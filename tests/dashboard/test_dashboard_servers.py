@@ -134,6 +134,36 @@ async def test_each_choice_of_the_history_finds_plays_and_each_row_names_its_ser
             assert re.sub("<.*?>", "", line).rpartition(" · ")[2].strip() in {first.state.name, second.state.name}
 
 
+async def test_the_history_of_one_server_is_chosen_by_its_identifier_or_name_also_for_downloads(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, first, second):
+        counts = {}
+        for link, server in zip(companion.links, (first, second), strict=True):
+            identifier = str(link.machine_identifier)
+            page = await read(client, f"/history?server={identifier}")
+            assert f'<option value="{identifier}" selected>' in page
+            assert f"/history/export.json?server={identifier}" in page
+            for named in (identifier, server.state.name.upper()):
+                body = (await client.get("/history/export.json", params={"server": named})).json()
+                counts[server] = body["count"]
+                assert {play["server"] for play in body["plays"]} == {identifier}
+        assert (await client.get("/history/export.json")).json()["count"] == sum(counts.values())
+        assert "There is no server" in await read(client, "/history?server=Attic")
+
+
+async def test_the_resources_of_one_server_are_chosen_by_a_parameter_too(tmp_path: Path) -> None:
+    async with two_households(tmp_path) as (companion, client, first, second):
+        for link, server in zip(companion.links, (first, second), strict=True):
+            long = (await client.get(f"/api/servers/{link.machine_identifier}/libraries")).json()
+            for named in (str(link.machine_identifier), server.state.name.upper()):
+                chosen = (await client.get("/api/libraries", params={"server": named})).json()
+                assert chosen["libraries"] == long["libraries"]
+        missing = await client.get("/api/libraries?server=Attic")
+        assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+        for path in ("/api/alerts", f"/api/servers/{companion.links[0].machine_identifier}/libraries"):
+            refused = await client.get(f"{path}?server={first.state.name}")
+            assert (refused.status_code, refused.json()["argument"]) == (400, "server")
+
+
 async def test_servers_of_one_name_are_told_apart_on_every_page(tmp_path: Path) -> None:
     async with two_households(tmp_path, name="Den") as (companion, client, first, second):
         for server in (first, second):

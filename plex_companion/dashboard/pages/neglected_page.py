@@ -10,7 +10,7 @@ from starlette.routing import Route
 from plex_companion.catalogue.disk_space.neglected import MOST_DAYS, find_neglected
 from plex_companion.catalogue.status import describe_catalogue
 from plex_companion.dashboard.addresses import build_query_url
-from plex_companion.dashboard.cards import label_servers_by_id
+from plex_companion.dashboard.cards import list_server_choices
 from plex_companion.errors import Invalid
 from plex_companion.history.source import find_server
 from plex_companion.text import clean
@@ -60,7 +60,7 @@ def build_neglected_routes(companion: Companion, layout: PageLayout) -> list[Rou
             problem=problem,
             found=found,
             server=find_server(one),
-            servers=_list_servers(companion),
+            servers=list_server_choices(companion.states),
             complete=(await describe_catalogue(one))["complete"],
             enabled=companion.settings.catalogue,
             spans=DAYS,
@@ -105,9 +105,3 @@ async def _find(companion: Companion, question: NeglectedQuestion, cursor: str |
 
 
 _NOTHING: Entry = {"items": [], "total": 0, "total_size_bytes": 0, "next_cursor": None}
-
-
-def _list_servers(companion: Companion) -> list[tuple[str, str]]:
-    """Return the servers to choose from; none where there is one."""
-    labels = label_servers_by_id(companion.states)
-    return [*labels.items()] if len(labels) > 1 else []

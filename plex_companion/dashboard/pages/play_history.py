@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from plex_companion.cache.queries.plays import list_play_players
 from plex_companion.cache.queries.servers import list_server_names
 from plex_companion.dashboard.addresses import build_query_url
+from plex_companion.dashboard.cards import list_server_choices
 from plex_companion.dashboard.layout import HEADERS
 from plex_companion.dashboard.pages.play_export import MOST_EXPORTED, export_plays, write_csv
 from plex_companion.dashboard.pages.play_rows import build_play_rows
@@ -42,9 +43,9 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
     """Return the routes of the history and of its exports."""
 
     async def show(request: Request) -> Response:
-        query, cursor = parse_query(request.query_params), request.query_params.get("cursor") or None
-        found, problem, wrong = await _find_plays(companion, query, cursor)
-        given: dict[str, str | None] = asdict(query)
+        asked, cursor = parse_question(request.query_params), request.query_params.get("cursor") or None
+        found, problem, wrong = await _find_plays(companion, asked, cursor)
+        given = asked.given
         return await layout.respond(
             request,
             "history.html",
@@ -54,7 +55,7 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
             found=found,
             problem=problem,
             wrong=wrong,
-            query=query,
+            query=given,
             periods=list_period_links("/history", given, companion.now_ms, companion.zone),
             is_filtered=any(given.values()),
             cursor=cursor,
@@ -69,11 +70,11 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
         )
 
     async def export_csv(request: Request) -> Response:
-        plays, _ = await export_plays(companion, parse_query(request.query_params))
+        plays, _ = await _export(companion, parse_question(request.query_params))
         return _build_download(write_csv(plays), "csv", "text/csv")
 
     async def export_json(request: Request) -> Response:
-        plays, more = await export_plays(companion, parse_query(request.query_params))
+        plays, more = await _export(companion, parse_question(request.query_params))
         body = {"plays": plays, "count": len(plays), "more": more}
         return _build_download(json.dumps(body, ensure_ascii=False), "json", "application/json")
 
@@ -84,21 +85,42 @@ def build_history_routes(companion: Companion, layout: PageLayout) -> list[Route
     ]
 
 
-def parse_query(given: Mapping[str, str]) -> PlayQuery:
+@dataclass(frozen=True, slots=True)
+class HistoryQuestion:
+    """The filters of an address, and the server they are about; `None` for all servers."""
+
+    query: PlayQuery
+    server: str | None
+
+    @property
+    def given(self) -> dict[str, str | None]:
+        """The parameters of the address."""
+        return {**asdict(self.query), "server": self.server}
+
+
+def parse_question(given: Mapping[str, str]) -> HistoryQuestion:
     """Read the filters of an address. Empty fields, which a form sends too, do not filter."""
-    return PlayQuery(**{field.name: given.get(field.name, "").strip() or None for field in fields(PlayQuery)})
+
+    def get(name: str) -> str | None:
+        return given.get(name, "").strip() or None
+
+    return HistoryQuestion(PlayQuery(**{field.name: get(field.name) for field in fields(PlayQuery)}), get("server"))
 
 
 async def _find_plays(
-    companion: Companion, query: PlayQuery, cursor: str | None
+    companion: Companion, asked: HistoryQuestion, cursor: str | None
 ) -> tuple[dict[str, Any], str | None, str | None]:
     """Return a page of plays, or an empty one, the sentence that says why, and the name of the filter it is about."""
     try:
-        return await list_resumed_plays(companion, query, SHOWN, cursor), None, None
+        return await list_resumed_plays(companion.choose_server(asked.server), asked.query, SHOWN, cursor), None, None
     except Invalid as error:
-        return _NOTHING, describe_problem(error, asdict(query), companion.now_ms), str(error.facts.get("argument"))
+        return _NOTHING, describe_problem(error, asked.given, companion.now_ms), str(error.facts.get("argument"))
     except (NotFound, Ambiguous) as error:
         return _NOTHING, error.message, None
+
+
+async def _export(companion: Companion, asked: HistoryQuestion) -> tuple[list[dict[str, Any]], bool]:
+    return await export_plays(companion.choose_server(asked.server), asked.query)
 
 
 _NOTHING: dict[str, Any] = {
@@ -118,6 +140,7 @@ async def _list_choices(companion: Companion) -> dict[str, list[tuple[str, str]]
         "user": _sort_choices(users),
         "library": _sort_choices(libraries),
         "player": _sort_choices(players),
+        "server": list_server_choices(companion.states),
         "type": [(kind, _TYPE_NAMES[kind]) for kind in TYPES],
         "decision": [(decision, decision.capitalize()) for decision in get_args(Decision)],
     }

@@ -17,7 +17,7 @@ from plex_companion.models import StopStreamAction
 from plex_companion.rules.engine.shown_rules import serialize_rule_details, serialize_status
 from plex_companion.rules.engine.stored_form import decode_rule
 from plex_companion.text import clean
-from plex_companion.tools.rules.changing import find_rule, get_rules, switch_rule
+from plex_companion.tools.rules.changing import delete_rule, find_rule, get_rules, switch_rule
 from plex_companion.tools.rules.past import try_on_past
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ LONGEST_ID = 18
 
 
 def build_rule_routes(companion: Companion, layout: PageLayout) -> list[Route]:
-    """Return the routes of the rules, of each, and of the form that switches one."""
+    """Return the routes of the rules, of each, and of the forms that switch one and delete it."""
 
     async def show_all(request: Request) -> Response:
         stored = [*get_rules(companion).stored.values()]
@@ -103,10 +103,18 @@ def build_rule_routes(companion: Companion, layout: PageLayout) -> list[Route]:
         await _switch(companion, find_rule(companion, request.path_params["rule_id"]), form)
         return redirect("/rules" if form.get("back") != "rule" else f"/rules/{request.path_params['rule_id']}")
 
+    async def delete(request: Request) -> Response:
+        """Delete a rule as it was when the page showed it."""
+        stored = find_rule(companion, request.path_params["rule_id"])
+        _check_revision(stored, parse_form(await request.body()))
+        await delete_rule(companion, stored)
+        return redirect("/rules")
+
     return [
         Route("/rules", layout.guard_page(show_all), methods=["GET"]),
         Route("/rules/{rule_id}", layout.guard_page(show), methods=["GET"]),
         Route("/rules/{rule_id}/switch", layout.guard_form(switch, writes=False), methods=["POST"]),
+        Route("/rules/{rule_id}/delete", layout.guard_form(delete, writes=False), methods=["POST"]),
     ]
 
 
@@ -114,13 +122,21 @@ async def _switch(companion: Companion, stored: StoredRule, form: dict[str, str]
     wanted = form.get("enabled")
     if wanted not in {"true", "false"}:
         raise Invalid("enabled must be true or false.", argument="enabled")
-    if wanted == "true" and form.get("revision") != stored.revision:
-        message = (
-            f"The rule '{stored.name}' was changed meanwhile. It stays as it is: look at it again, then switch it."
-        )
-        raise Conflict(message, rule_id=str(stored.id))
+    if wanted == "true":
+        _check_revision(stored, form)
     if stored.enabled != (wanted == "true"):
         await switch_rule(companion, stored, enabled=wanted == "true")
+
+
+def _check_revision(stored: StoredRule, form: dict[str, str]) -> None:
+    """Check that a rule is as it was when the page with the form showed it.
+
+    Raises:
+        Conflict: it was changed meanwhile.
+    """
+    if form.get("revision") != stored.revision:
+        message = f"The rule '{stored.name}' was changed meanwhile. It stays as it is: look at it again first."
+        raise Conflict(message, rule_id=str(stored.id))
 
 
 def _describe_row(companion: Companion, stored: StoredRule) -> Entry:
