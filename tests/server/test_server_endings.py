@@ -15,7 +15,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.exceptions import MCPError
 from support.deadlines import HANG_SECONDS
-from support.mcp_server import LEGACY, MODERN, NOTHING, LampServer, connected, script, served, transport_to, until
+from support.mcp_server import LEGACY, MODERN, NOTHING, LampServer, connected, script, served, transport_to
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.http.http_app import HttpApp
@@ -201,7 +201,8 @@ async def _stay(url: str, kind: str, era: str, *, task_status: Any) -> None:
 async def test_a_running_call_is_given_a_moment_and_then_ended() -> None:
     async with served() as running, anyio.create_task_group() as tasks:
         tasks.start_soon(_watch, running.url)
-        await until(lambda: len(running.app.responses) == 2)  # the call and the session's GET stream
+        with anyio.fail_after(HANG_SECONDS):
+            await running.lamp_server.watched.wait()
         began = anyio.current_time()
         running.end()
         with anyio.fail_after(HANG_SECONDS):

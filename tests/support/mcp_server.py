@@ -71,6 +71,7 @@ class LampServer:
     seen: int = 0
     bulbs: list[str] = field(default_factory=list)
     question: str = "Smash the lamp?"
+    watched: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
@@ -189,6 +190,7 @@ def _tools(lamp_server: LampServer) -> list[Tool]:  # noqa: C901 - a toy each
     async def lamp_watch(caller: Caller) -> Lamp:
         """Watch it for ever."""
         await caller.report_progress(1, 2, "watching")
+        lamp_server.watched.set()
         try:
             await anyio.sleep_forever()
         finally:
