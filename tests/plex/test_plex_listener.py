@@ -104,7 +104,12 @@ async def test_a_silent_peer_is_noticed_by_its_missing_pong(pretend: Pretend) ->
         socket = await pretend.socket()
         socket.transport.pause_reading()  # what a cut cable looks like from here
         assert await output.disconnected() == Disconnected("no pong for 0.2 s")
-        assert (await output.live()).epoch == 6
+        assert (await output.live()).epoch > 5  # on a busy machine a pong is late now and then
+
+
+def count_handshakes(pretend: Pretend) -> int:
+    """How often a websocket was asked for. A request for a snapshot may still arrive when its listener has ended."""
+    return sum("Upgrade" in headers for headers in pretend.headers)
 
 
 async def test_a_refused_handshake_is_said_once_and_tried_rarely(pretend: Pretend) -> None:
@@ -115,12 +120,12 @@ async def test_a_refused_handshake_is_said_once_and_tried_rarely(pretend: Preten
         assert output.nothing()
         pretend.handshake = None
         assert isinstance(await output.next(), Connecting)
-    tries = len(pretend.headers)
+    tries = count_handshakes(pretend)
     async with listening(pretend.url, ListenerTimeouts(refused=60)) as output:
         pretend.handshake = Answer(401)
         await output.disconnected()
         await anyio.wait_all_tasks_blocked()
-    assert len(pretend.headers) == tries + 1
+    assert count_handshakes(pretend) == tries + 1
 
 
 async def test_a_token_refused_by_the_first_snapshot(pretend: Pretend) -> None:
@@ -175,7 +180,7 @@ async def test_plex_that_is_down_at_the_start_is_found_when_it_appears() -> None
         assert await output.disconnected() == Disconnected("connection refused")
         async with pretend_plex(plex):
             assert isinstance(await output.next(), Connecting)
-            assert (await output.snapshot()).epoch == 5
+            assert (await output.live()).epoch == 5  # with the libraries: nothing that could fail is under way
         assert (await output.disconnected()).detail == "closed by Plex"
         assert await output.disconnected() == Disconnected("connection refused")
         async with pretend_plex(plex):
@@ -342,8 +347,9 @@ async def test_frames_flow_while_a_snapshot_is_under_way(pretend: Pretend) -> No
         await output.live()
         socket = await pretend.socket()
         pretend.answers["/status/sessions"] = pretend.never
+        asked = pretend.asked.count("/status/sessions")
         output.refresh.request_snapshot()
-        await until(lambda: pretend.asked.count("/status/sessions") == 2)
+        await until(lambda: pretend.asked.count("/status/sessions") > asked)
         await socket.send(playing_frame())
         assert isinstance(await output.next(), Playing)
 

@@ -32,7 +32,9 @@ def quickly() -> Iterator[float]:
 
 
 FAST = ListenerTimeouts(
-    opening=1,
+    opening=20,
+    ping=20,
+    pong=20,
     closing=0.1,
     refused=0.05,
     merge=0.01,

@@ -232,9 +232,9 @@ def everything_logged() -> Iterator[list[str]]:
         root.setLevel(level)
 
 
-async def until(true: Callable[[], object], seconds: float = 5) -> None:
+async def until(true: Callable[[], object]) -> None:
     """Wait for something that nobody announces."""
-    with anyio.fail_after(seconds):
+    with anyio.fail_after(HANG_SECONDS):
         while not true():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.005)
 
