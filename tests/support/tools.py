@@ -90,8 +90,9 @@ async def tools_home(
     `hushed`, it announces no change: the listener would ask on its own then, and be counted with the tool.
     """
     async with open_demo(alive=False, household=household, require_token="owner-token") as demo:
-        # A catalogue would ask in between, and be counted with a tool.
-        settings = settings_for(demo, folder, **{"read_only": "false", "catalogue": "false", **more})
+        # A catalogue, or the listener when a minute has passed, would ask in between, and be counted with a tool.
+        alone = {"read_only": "false", "catalogue": "false", "reconcile_seconds": 3600}
+        settings = settings_for(demo, folder, **{**alone, **more})
         scope = ListenerTimeouts(merge=0.02, after_play=3 * HANG_SECONDS, waits=quick)
         # An import would ask in between, and be counted with a tool.
         plays, demo.state.history = demo.state.history, []

@@ -51,7 +51,7 @@ def is_known(tools: Tools) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_no_tool_asks_more_than_its_budget(tmp_path: Path) -> None:
-    async with tools_home(tmp_path, household=build_big_household(tmp_path), reconcile_seconds=3600) as tools:
+    async with tools_home(tmp_path, household=build_big_household(tmp_path)) as tools:
         demo = tools.demo
         demo.start(demo.get_movie())
         await tools.until(lambda: is_known(tools))
