@@ -119,5 +119,5 @@ async def test_sessions_and_plays_say_why_from_the_catalogue(tmp_path: Path) -> 
             return not it.application.companion.state.sessions
 
         await it.until(is_over)
-        (play,) = (await it.tools.well("history_query", since="1h"))["plays"]
+        (play,) = (await it.tools.well("history_query", limit=1))["plays"]
         assert play["reasons"] == live["reasons"]
