@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -180,6 +181,13 @@ def test_the_packages_are_pinned_and_no_registry_is_named() -> None:
     assert not re.search(r'"resolved"|registry', text)
 
 
+def _install(name: str) -> Path:
+    """Put a script beside the modules, where it finds them. At once: another test may be about to run it."""
+    copied = INSTALLED / f"{name}.{os.getpid()}"
+    shutil.copyfile(HERE / name, copied)
+    return copied.replace(INSTALLED / name)
+
+
 async def _lines(process: Process) -> AsyncIterator[dict[str, Any]]:
     assert process.stdout is not None
     rest = ""
@@ -192,8 +200,7 @@ async def _lines(process: Process) -> AsyncIterator[dict[str, Any]]:
 @installed
 @pytest.mark.parametrize("client", ["sdk-http", "sdk-sse", "client-legacy", "client-modern"])
 async def test_a_typescript_client_subscribes_and_is_told(client: str, tmp_path: Path) -> None:
-    script = INSTALLED / "subscribe.mjs"  # modules are looked for beside the script
-    shutil.copyfile(HERE / script.name, script)
+    script = _install("subscribe.mjs")
     async with home(tmp_path) as it:
         session = it.demo.start()
         await it.until(lambda: it.sessions)
@@ -215,8 +222,7 @@ async def test_a_typescript_client_subscribes_and_is_told(client: str, tmp_path:
 
 @pytest.mark.skipif(not EVENTS_CLIENT.exists(), reason=MISSING)
 async def test_the_ai_sdk_subscribes_a_webhook_and_receives_refreshes_and_ends_it(tmp_path: Path) -> None:
-    script = INSTALLED / "events.mjs"
-    shutil.copyfile(HERE / script.name, script)
+    script = _install("events.mjs")
     token, name = "a-token-of-the-companion", "play.started"
     webhooks: dict[str, Any] = {"token": token, "event_webhooks": True, "event_webhooks_loopback": True}
     async with home(tmp_path, **webhooks) as it:
