@@ -121,7 +121,7 @@ async def test_a_client_that_breaks_off_has_a_quiet_end_on_every_route(
                 await anyio.to_thread.run_sync(_break_off, it.url, request, leave)
             while len(it.web.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
-            async with httpx2.AsyncClient() as web:
+            async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
                 assert (await web.get(f"{it.url}/healthz/live")).status_code == 200
         assert _worth_a_line(caplog) == []
 

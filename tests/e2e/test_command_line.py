@@ -162,18 +162,20 @@ def test_beyond_this_machine_a_token_is_made_kept_for_the_user_and_shown_once(tm
         assert said.count(token[1]) == 1
         assert token[1] not in ready_made[2]
         here = f"http://127.0.0.1:{ready_made[1]}"
-        assert httpx2.get(f"{here}/healthz").status_code == 401
-        with httpx2.Client() as browser:
+        assert httpx2.get(f"{here}/healthz", timeout=HANG_SECONDS).status_code == 401
+        with httpx2.Client(timeout=HANG_SECONDS) as browser:
             assert browser.get(here + ready_made[2], follow_redirects=True).url == f"{here}/"
             assert browser.get(f"{here}/healthz").status_code == 200
-        assert httpx2.get(here + ready_made[2]).status_code == 401, "it works once"
+        assert httpx2.get(here + ready_made[2], timeout=HANG_SECONDS).status_code == 401, "it works once"
     with _serving(tmp_path, *EVERYWHERE, last="asks for the token") as (_, said):
         assert token[1] not in said
         assert kept[1] in said
         address = re.search(r"dashboard  http://[\d.]+:(\d+)/", said)
         assert address
         health = f"http://127.0.0.1:{address[1]}/healthz"
-        assert httpx2.get(health, headers={"authorization": f"Bearer {token[1]}"}).status_code == 200
+        assert (
+            httpx2.get(health, headers={"authorization": f"Bearer {token[1]}"}, timeout=HANG_SECONDS).status_code == 200
+        )
 
 
 def test_a_token_that_cannot_be_kept_is_one_line_and_exit_1(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ async def test_another_process_subscribes_and_the_one_that_listens_delivers(tmp_
         demo.start()
         (got,) = await hook.until(1)
         assert got.is_signed_with(KEY)
-        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as web:
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=HANG_SECONDS) as web:
             metrics = (await web.get(f"{leader.url}/metrics")).text
         assert "plex_companion_mcp_event_webhooks 1.0" in metrics
         await client.request("events/unsubscribe", **to(hook, None))
@@ -346,7 +346,7 @@ async def test_secret_and_address_are_in_no_line_of_the_log_and_no_answer(
         await hook.until(1)
         answers.append(await client.request("events/subscribe", **to(hook)))
         answers.append(await client.refused("events/subscribe", **to(hook, f"{SECRET}!")))
-        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as web:
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=HANG_SECONDS) as web:
             paths = ("/healthz", "/metrics", "/api/server", "/api/events", "/")
             shown = [(await web.get(f"{it.url}{path}")).text for path in paths]
         said = f"{caplog.text} {answers} {shown} {it.application.companion.state}"

@@ -42,7 +42,10 @@ class Feed:
 @asynccontextmanager
 async def listening(it: Home, query: str = "", **headers: str) -> AsyncIterator[Feed]:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with httpx2.AsyncClient() as web, web.stream("GET", f"{it.url}/events{query}", headers=given) as response:
+    async with (
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+        web.stream("GET", f"{it.url}/events{query}", headers=given) as response,
+    ):
         yield Feed(response)
 
 
@@ -122,7 +125,7 @@ async def test_since_a_time_tells_what_was_heard_from_then_on(it: Home, since: s
 
 @pytest.mark.parametrize("since", ["99999999999", "someday", "-1", "1.5", "9" * 40, "٣"])
 async def test_a_since_that_is_no_cursor_is_refused_with_what_to_try(it: Home, since: str) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         response = await web.get(f"{it.url}/events", params={"since": since})
     assert response.status_code == 400
     answer = response.json()

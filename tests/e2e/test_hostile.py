@@ -56,7 +56,7 @@ async def test_what_a_title_says_is_data_wherever_it_goes(tmp_path: Path) -> Non
             ours += [tool.model_dump_json() for tool in (await client.list_tools()).tools]
             ours += [one.description or "" for one in (await client.list_resources()).resources]
             assert [text for text in ours if "Ignore all previous" in text] == []
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             page = (await web.get(it.url)).text
         assert "<script>alert" not in page
 
@@ -84,5 +84,5 @@ async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Pat
                     assert "48,001 characters; at most 8,192 are allowed" in str(answer.content)
         (session,) = found["sessions"]
         assert len(session["title"]) <= LONGEST
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             assert name not in (await web.get(it.url)).text

@@ -112,12 +112,12 @@ async def test_the_token_of_the_door_is_told_by_nothing_that_stands_behind_it(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     said: list[str] = []
-    async with httpx2.AsyncClient(headers=BEARER) as web:
+    async with httpx2.AsyncClient(headers=BEARER, timeout=HANG_SECONDS) as web:
         for method, path in _paths(it):
             if path not in {"/events", "/sse", "/mcp"}:
                 answer = await web.request(method, it.url + path)
                 said += [answer.text, str(answer.headers)]
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         wrong = f"{TOKEN}x"
         for headers in ({"authorization": f"Bearer {wrong}"}, {"cookie": f"plex-companion-000000={TOKEN}"}):
             answer = await web.get(it.url, headers=headers)

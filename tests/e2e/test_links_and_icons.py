@@ -10,6 +10,7 @@ from mcp import Client
 from mcp_types import ResourceLink
 from support.application import ERAS, MODERN, home
 from support.catalogue import TOKEN, CatalogueHome, catalogue_home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import open_demo
 from plex_companion.server.mcp.companion_interface import find_icon_url
@@ -72,7 +73,7 @@ async def test_an_item_that_the_catalogue_lacks_is_not_linked(tmp_path: Path) ->
 
 
 async def test_a_client_of_a_version_without_links_gets_none(tmp_path: Path) -> None:
-    async with home(tmp_path, catalogue="false") as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path, catalogue="false") as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         it.demo.start()
         await it.until(lambda: it.sessions)
         (session,) = it.sessions.values()
@@ -99,7 +100,7 @@ async def test_the_icon_is_named_where_there_is_an_https_address_and_needs_no_to
             tools = await client.list_tools()
         shown = (tools.meta or {})["io.modelcontextprotocol/serverInfo"]
         assert shown["icons"] == [{"src": ICON, "mimeType": "image/svg+xml", "sizes": ["any"]}]
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             icon = await web.get(f"{it.url}/static/icon.svg")
             assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
             assert (await web.get(f"{it.url}/static/dashboard.css")).status_code == 401

@@ -103,7 +103,7 @@ async def test_every_type_is_listed_with_its_schemas(tmp_path: Path) -> None:
 
 
 async def test_events_are_advertised_in_both_places_and_to_the_modern_era_alone(tmp_path: Path) -> None:
-    async with home(tmp_path) as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path) as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         found = await discover(web, it)
         assert found["extensions"]["io.modelcontextprotocol/events"] == {"listChanged": False}
         assert found["events"] == {}
@@ -370,7 +370,11 @@ async def test_the_curl_of_the_documentation_opens_a_stream(tmp_path: Path) -> N
     headers = dict(part.split(": ", 1) for part in re.findall(r"-H '([^']+)'", shown))
     body = re.search(r"-d '(.*)'", shown, re.DOTALL)
     assert body
-    async with home(tmp_path) as it, httpx2.AsyncClient() as web, anyio.create_task_group() as tasks:
+    async with (
+        home(tmp_path) as it,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+        anyio.create_task_group() as tasks,
+    ):
         async with web.stream("POST", f"{it.url}/mcp", content=body[1], headers=headers, timeout=None) as response:
             lines = response.aiter_lines()
             with anyio.fail_after(HANG_SECONDS):

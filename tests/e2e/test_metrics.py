@@ -44,7 +44,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def _get(it: Home, path: str, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.get(it.url + path, headers={"authorization": f"Bearer {TOKEN}", **headers})
 
 
@@ -90,7 +90,7 @@ async def test_a_session_that_begins_pauses_and_ends_is_counted_so(it: Home) -> 
 async def test_an_open_stream_of_mcp_events_is_counted_until_it_ends(it: Home) -> None:
     name = "plex_companion_mcp_event_streams"
     async with (
-        httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as web,
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=HANG_SECONDS) as web,
         events_client(streamable_http_client(f"{it.url}/mcp", http_client=web)) as client,
     ):
         async with client.stream("play.started"):
@@ -134,7 +134,7 @@ async def test_answers_are_counted_by_route_and_what_nobody_routes_is_one(it: Ho
 
 async def test_a_stream_is_counted_when_it_begins(it: Home) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    async with httpx2.AsyncClient(headers=headers) as web, web.stream("GET", f"{it.url}/events"):
+    async with httpx2.AsyncClient(headers=headers, timeout=HANG_SECONDS) as web, web.stream("GET", f"{it.url}/events"):
         labels = {"route": "/events", "method": "GET", "status": "200"}
         assert await _value(it, "plex_companion_http_request_duration_seconds_count", **labels) == 1
         assert await _value(it, "plex_companion_http_requests_open") == 2
@@ -167,7 +167,7 @@ async def test_no_label_can_grow_with_what_others_send(it: Home) -> None:
         it.demo.send_raw(json.dumps({"NotificationContainer": {"type": f"invented.{number}", "size": 0}}))
     counters = it.application.companion.live.counters
     await it.until(lambda: counters.unrecognized >= 5)
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         await web.request("BREW", f"{it.url}/healthz", headers={"authorization": f"Bearer {TOKEN}"})
     text = await _scraped(it)
     assert "invented" not in text
@@ -257,7 +257,7 @@ async def test_what_homepage_asks_for_is_answered_with_the_fields_it_shows(it: H
 async def test_what_prometheus_is_given_works(it: Home) -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8")
     assert "metrics_path: /metrics" in text
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         assert (await web.get(f"{it.url}/metrics")).status_code == 401
 
 

@@ -149,7 +149,7 @@ async def test_the_status_and_the_metrics_count_messages_by_the_name_of_their_ta
         assert (shown["chat"]["waiting"], shown["chat"]["failed"]) == (0, 0)
         assert shown["chat"]["last_delivered_at"].endswith("Z")
         assert shown["me"] == {"waiting": 0, "failed": 0, "last_delivered_at": None}
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             lines = (await web.get(f"{it.url}/metrics")).text.splitlines()
         assert 'plex_companion_notify_messages_total{target="chat"} 1.0' in lines
         assert 'plex_companion_notify_failures_total{target="chat"} 1.0' in lines
@@ -159,7 +159,7 @@ async def test_the_status_and_the_metrics_count_messages_by_the_name_of_their_ta
 async def test_without_targets_neither_status_nor_metrics_have_figures_of_them(tmp_path: Path) -> None:
     async with home(tmp_path) as it:
         assert (await read_server(it.application.companion))["notify"] is None
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             lines = (await web.get(f"{it.url}/metrics")).text.splitlines()
         assert [line for line in lines if line.startswith("plex_companion_notify")] == []
 
@@ -171,7 +171,7 @@ async def test_no_url_of_a_target_is_in_a_file_a_page_an_answer_or_the_log(
     async with chat_server("500 Oops") as chat, home(tmp_path, notify=f"chat={chat.url}") as it:
         await queue_message(it, build_message("New"))
         await chat.until(2)
-        async with httpx2.AsyncClient() as web:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             pages = [(await web.get(f"{it.url}{path}")).text for path in ("/settings", "/metrics", "/", "/api/server")]
         answer = await call_tool(it, "companion_status")
         settings = it.application.companion.settings

@@ -62,7 +62,7 @@ async def receive(it: Home, count: int, query: str = "", **headers: str) -> list
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     url = f"{it.url}/events?stream=occurrences{query}"
     with anyio.fail_after(HANG_SECONDS):
-        async with httpx2.AsyncClient() as web, web.stream("GET", url, headers=sent) as response:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web, web.stream("GET", url, headers=sent) as response:
             async for line in response.aiter_lines():
                 if line.startswith("id: "):
                     seen = line.removeprefix("id: ")
@@ -144,7 +144,7 @@ async def test_what_is_no_cursor_and_no_type_is_refused(it: Home, arguments: dic
 
 @pytest.mark.parametrize("query", ["stream=songs", "stream=occurrences&since=soon", "stream=occurrences&types=x"])
 async def test_a_stream_that_cannot_be_is_refused(it: Home, query: str) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{it.url}/events?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 

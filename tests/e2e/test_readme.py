@@ -130,7 +130,7 @@ async def _remember_the_demo_household(folder: Path, environment: dict[str, str]
     with anyio.fail_after(HANG_SECONDS):
         async with await anyio.open_process(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL) as process:
             url = await _dashboard(process)
-            async with httpx2.AsyncClient(base_url=url) as web:
+            async with httpx2.AsyncClient(base_url=url, timeout=HANG_SECONDS) as web:
                 while not await _is_remembered(web):  # noqa: ASYNC110 - another process
                     await anyio.sleep(0.05)
             process.terminate()

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from mcp import Client
 from support.application import Home, body, home, settings_for
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.commands.reports.archive import open_archive
 from plex_companion.commands.reports.queries import ReportQuery, fetch_answer
@@ -109,7 +110,7 @@ async def test_tools_pages_and_commands_agree_about_every_user(it: Home, client:
         settings_for(it.demo, tmp_path, database=it.application.companion.settings.database), demo=False
     ) as archive:
         report = {entry["id"]: entry for entry in (await fetch_answer(archive, query))["entries"]}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         pages = {id_: (await web.get(f"{it.url}/api/history/{id_}")).json()["plays"] for id_ in (ADA, KIT)}
     for id_ in (ADA, KIT):
         watched, estimated = by_user[id_]["watched_ms"], by_user[id_]["estimated_ms"]
@@ -125,7 +126,7 @@ async def test_tools_pages_and_commands_agree_about_every_user(it: Home, client:
 
 
 async def test_the_page_says_that_watch_time_is_estimated(it: Home) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         page = (await web.get(f"{it.url}/")).text
     assert "about 3 h" in page
     assert "about 2 h" in page
