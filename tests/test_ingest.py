@@ -82,9 +82,9 @@ class RunningIngest:
         understood = [one for event in events for one in (parse_frame(event) if isinstance(event, str) else [event])]
         await self.event_queue.put([ReceivedEvent(event, moment) for event in understood])
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a commit after which something is so."""
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(HANG_SECONDS):
             while not condition():
                 await self.live.wait_for_commit()
 
@@ -181,7 +181,7 @@ async def test_a_burst_is_a_handful_of_transactions(tmp_path: Path) -> None:
 async def test_an_idle_system_commits_at_once(it: RunningIngest) -> None:
     for second in range(5):
         await it.say(playing("1", at=second), after=1)
-        await it.until(lambda second=second: it.live.state.next_event == second + 2, seconds=2)  # type: ignore[misc]  # bound by default
+        await it.until(lambda second=second: it.live.state.next_event == second + 2)  # type: ignore[misc]  # bound by default
 
 
 async def test_what_was_written_before_the_server_said_its_name_is_its_own(it: RunningIngest) -> None:
@@ -440,7 +440,7 @@ async def test_a_long_refusal_loses_journal_rows_and_nothing_else(it: RunningIng
         for _ in range(BACKLOG // 500 + 5):
             await it.say(*(frame("progress", {"message": str(n)}) for n in range(500)), after=1)
         expected = 5 + 500 * (BACKLOG // 500 + 5)
-        await it.until(lambda: it.live.state.next_event == expected, seconds=40)
+        await it.until(lambda: it.live.state.next_event == expected)
         assert sum(map(len, it.live.unwritten.values())) <= BACKLOG
     await it.say(Tick())
     await it.until(lambda: it.storage == "ok")
@@ -539,7 +539,7 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
             ]
             await it.say(*shown, after=1)
         expected = 2 + 200 * len(keys)
-        await it.until(lambda: it.live.state.next_event + it.live.counters.collapsed == expected, seconds=50)
+        await it.until(lambda: it.live.state.next_event + it.live.counters.collapsed == expected)
     left = sorted(it.live.state.sessions)
     assert left == sorted(key for key in keys if key >= "3")
     assert {session.view_offset_ms for session in it.live.state.sessions.values()} == {199_000}
