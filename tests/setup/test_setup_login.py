@@ -262,13 +262,14 @@ async def test_without_plex_tv_it_says_what_can_be_done_by_hand(demo: Demo, path
 
 
 def test_the_command_line_says_it_too_when_plex_tv_does_not_answer_at_all(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_TV_URL": f"http://127.0.0.1:{port}"}
-    done = subprocess.run(
-        [sys.executable, "-m", "plex_companion", "login"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANG_SECONDS,
-    )  # fmt: skip
+    with socket.socket() as taken:  # nobody listens on it, and nobody else can
+        taken.bind(("127.0.0.1", 0))
+        plex_tv = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-m", "plex_companion", "login"],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_TV_URL": plex_tv},
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANG_SECONDS,
+        )  # fmt: skip
     assert done.returncode == 1
     assert "connection refused" in done.stderr
     assert "goes on working" not in done.stderr
