@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +54,19 @@ def is_leap_day(day: datetime) -> bool:
 
 
 def add_anniversary(demo: Demo) -> None:
-    """Let somebody have watched a film on this day of an earlier year."""
+    """Let somebody have watched a film on this day of an earlier year, and on the next, which may begin meanwhile.
+
+    Also today, since the household's history ends yesterday, which may have been in another year.
+    """
     state = demo.state
     today = datetime.fromtimestamp(state.now, UTC)
-    before = today.replace(year=today.year - (4 if is_leap_day(today) else 1))
-    state.history.insert(
-        0, DemoPlay(state.next_play, demo.get_movie().key, int(before.timestamp()), 1, demo.get_player().id)
-    )
-    state.next_play += 1
+    days = (today, today + timedelta(days=1))
+    before = [day.replace(year=day.year - (4 if is_leap_day(day) else 1)) for day in days]
+    for at in (*before, today):
+        state.history.insert(
+            0, DemoPlay(state.next_play, demo.get_movie().key, int(at.timestamp()), 1, demo.get_player().id)
+        )
+        state.next_play += 1
 
 
 @pytest.fixture(scope="module")
