@@ -142,16 +142,17 @@ async def test_a_last_event_id_of_another_database_is_said_and_the_stream_begins
         assert (await feed.next())[1]["type"] == "playing"
 
 
-async def test_events_that_were_pruned_unread_are_told_as_a_gap_and_then_what_is_so_now(it: Home) -> None:
-    it.demo.stop(it.demo.start())
-    await written(it, 3)
-    cache = it.application.companion.cache
-    newest = await journal(it)
-    await cache.writer.execute("DELETE FROM events WHERE id < :newest", {"newest": newest})
-    async with listening(it, "?since=1") as feed:
-        assert (await feed.next())[1]["type"] == "gap"
-        now = (await feed.next())[1]
-        assert now["type"] == "state"
-        assert {"connection", "sessions", "count"} <= now["payload"].keys()
-        seen, _ = await feed.next()
-        assert int(seen or 0) >= newest
+async def test_events_that_were_pruned_unread_are_told_as_a_gap_and_then_what_is_so_now(tmp_path: Path) -> None:
+    async with home(tmp_path) as it:  # of its own: others read from the first event on
+        it.demo.stop(it.demo.start())
+        await written(it, 3)
+        cache = it.application.companion.cache
+        newest = await journal(it)
+        await cache.writer.execute("DELETE FROM events WHERE id < :newest", {"newest": newest})
+        async with listening(it, "?since=1") as feed:
+            assert (await feed.next())[1]["type"] == "gap"
+            now = (await feed.next())[1]
+            assert now["type"] == "state"
+            assert {"connection", "sessions", "count"} <= now["payload"].keys()
+            seen, _ = await feed.next()
+            assert int(seen or 0) >= newest
