@@ -138,8 +138,10 @@ async def test_a_last_event_id_of_another_database_is_said_and_the_stream_begins
         seen, event = await feed.next()
         assert (seen, event["type"]) == (None, "gap")
         assert (await feed.next())[1]["type"] == "state"
-        it.demo.start()
+        session = it.demo.start()
         assert (await feed.next())[1]["type"] == "playing"
+        it.demo.stop(session)
+        await feed.next()
 
 
 async def test_events_that_were_pruned_unread_are_told_as_a_gap_and_then_what_is_so_now(tmp_path: Path) -> None:
