@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.several_servers import CABIN, DEN, household
 from support.tools import Tools, tools_home
 
@@ -23,6 +24,8 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # in the background of a shell: what tests start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")  # no example fails for what the machine does beside it
 gc.disable()  # until all tests are collected: nothing of that can be freed
 
 

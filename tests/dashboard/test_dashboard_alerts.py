@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import httpx2
 import pytest
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.queries.alert_lists import AlertFilter, list_unseen_ids
 from plex_companion.dashboard.pages.alerts_page import KINDS
@@ -34,12 +35,12 @@ async def it(tmp_path: Path) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str) -> str:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return (await web.get(f"{it.url}{path}", headers={"accept": HTML})).text
 
 
 async def post(it: Home, origin: str | None = None, **fields: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = {"accept": HTML, "origin": origin or it.url}
         return await web.post(f"{it.url}/alerts/acknowledge", data=fields, headers=headers)
 
@@ -124,7 +125,7 @@ async def test_while_plex_is_away_an_open_alert_about_plex_was_open(it: Home) ->
 
 
 async def mute(it: Home, muted_kind: str, origin: str | None = None, **fields: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = {"accept": HTML, "origin": origin or it.url}
         return await web.post(f"{it.url}/alerts/mute", data={"mute": muted_kind, **fields}, headers=headers)
 

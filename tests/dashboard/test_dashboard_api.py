@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.dashboard.api import build_path
 from plex_companion.resources.registry import RESOURCES, list_existing
@@ -29,7 +30,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str, **params: str) -> tuple[int, dict[str, Any]]:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{it.url}{path}", params=params)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"

@@ -9,6 +9,7 @@ import anyio
 import httpx2
 import pytest
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.dashboard.art import CachedPicture, PictureCache
 from plex_companion.dashboard.static_files import load_files
@@ -33,7 +34,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.get(
             f"{it.url}{path}", headers={name.replace("_", "-"): value for name, value in headers.items()}
         )

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.queries.read import read_newest_events
 from plex_companion.demo import open_demo
@@ -33,12 +34,12 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str) -> str:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return (await web.get(f"{it.url}{path}")).text
 
 
 async def post(it: Home, path: str, message: str = "", **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.post(
             f"{it.url}{path}", data={"message": message}, headers={"origin": it.url, "accept": HTML, **headers}
         )

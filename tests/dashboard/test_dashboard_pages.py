@@ -40,7 +40,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.get(f"{it.url}{path}", headers=headers)
 
 
@@ -174,7 +174,7 @@ class Stream:
 @asynccontextmanager
 async def watching(it: Home, **headers: str) -> AsyncIterator[Stream]:
     async with (
-        httpx2.AsyncClient() as web,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
         web.stream(
             "GET", f"{it.url}/events?parts=all", headers={k.replace("_", "-"): v for k, v in headers.items()}
         ) as answer,
@@ -251,7 +251,7 @@ async def test_an_empty_page_while_plex_is_away_does_not_say_that_nothing_plays(
 
 
 async def post(it: Home, path: str, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.post(f"{it.url}{path}", headers=headers)
 
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from mcp import Client
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 from support.recorded_plays import HOUR, NOW, past, seen
 
 from plex_companion.catalogue.status import describe_catalogue
@@ -43,7 +44,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def get(it: Home, path: str, accept: str = HTML) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.get(f"{it.url}{path}", headers={"accept": accept})
 
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from mcp import Client
 from support.application import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.dashboard.pages.rules_page import OCCURRENCES
 from plex_companion.models import OccurrenceName
@@ -41,14 +42,14 @@ async def save(it: Home, **changes: Any) -> str:
 
 
 async def get(it: Home, path: str, status: int = 200) -> str:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{it.url}{path}", headers={"accept": HTML})
     assert answer.status_code == status
     return answer.text
 
 
 async def post(it: Home, path: str, origin: str | None = None, **fields: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.post(f"{it.url}{path}", data=fields, headers={"accept": HTML, "origin": origin or it.url})
 
 
@@ -197,7 +198,7 @@ async def test_a_ready_made_rule_about_a_person_is_saved_about_the_chosen_one(it
 
 @pytest.mark.parametrize("user", ["nobody", "x" * 10_000, "\u202e"])
 async def test_a_person_whom_nobody_knows_is_not_in_the_ready_made_rules(it: Home, user: str) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{it.url}/rules/templates", params={"user": user}, headers={"accept": HTML})
     assert answer.status_code == 200
     assert f"{user} after" not in answer.text

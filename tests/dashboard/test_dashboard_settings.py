@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 from support.application import home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.changes.state import State
 from plex_companion.commands.setup.hosts import HOSTS as INSTALLABLE
@@ -63,7 +64,7 @@ async def test_the_page_shows_that_a_secret_is_set_and_never_the_secret(tmp_path
         "webhook_urls": (SecretStr(HOOK),),
         "webhook_secret": SecretStr("canary-key-99"),
     }
-    async with home(tmp_path, **more) as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path, **more) as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         LOG.warning("The token is %s, of canary.person@example.org at 203.0.113.77", BEARER)
         answer = await web.get(f"{it.url}/settings", headers={"authorization": f"Bearer {BEARER}"})
         page = answer.text
@@ -163,7 +164,7 @@ def test_a_broker_that_stays_away_is_away_since_it_was_lost() -> None:
 
 
 async def test_the_manifest_makes_the_page_installable(tmp_path: Path) -> None:
-    async with home(tmp_path) as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path) as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         page = (await web.get(it.url)).text
         link = re.search(
             '<link rel="manifest" href="(/manifest.webmanifest[^"]*)" crossorigin="use-credentials">', page
@@ -189,12 +190,15 @@ def test_every_icon_is_a_picture_of_its_name() -> None:
 
 
 async def test_the_page_says_how_to_get_it_onto_a_phone_and_a_wall(tmp_path: Path) -> None:
-    async with home(tmp_path / "here") as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path / "here") as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         page = (await web.get(f"{it.url}/settings", headers={"accept": "text/html"})).text
     assert "Add to Home Screen" in page
     assert 'href="/?kiosk"' in page
     assert "PLEX_COMPANION_HOST=0.0.0.0" in page
-    async with home(tmp_path / "public", public_url="https://plex.example") as it, httpx2.AsyncClient() as web:
+    async with (
+        home(tmp_path / "public", public_url="https://plex.example") as it,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+    ):
         page = (await web.get(f"{it.url}/settings", headers={"accept": "text/html"})).text
     assert "Add to Home Screen" in page
     assert "PLEX_COMPANION_HOST=0.0.0.0" not in page

@@ -239,7 +239,7 @@ async def test_what_happens_while_the_broker_is_away_for_a_moment_is_published_o
 async def test_the_page_of_settings_says_whether_the_broker_is_connected_and_never_where_it_is(
     broker: Broker, demo: Demo, tmp_path: Path
 ) -> None:
-    async with home(tmp_path, demo=demo, mqtt_url=broker.url) as it, httpx2.AsyncClient() as web:
+    async with home(tmp_path, demo=demo, mqtt_url=broker.url) as it, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
 
         async def wait_for(words: str) -> str:
             with anyio.fail_after(HANG_SECONDS):
@@ -368,7 +368,7 @@ async def test_a_companion_that_is_wrongly_declared_offline_says_that_it_is_not(
 
 
 async def scrape(url: str) -> str:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return (await web.get(f"{url}/metrics")).text
 
 

@@ -47,7 +47,7 @@ async def _drip(stream: SocketStream) -> None:
 async def test_whoever_drips_a_request_head_is_put_out_and_calls_are_answered_meanwhile() -> None:
     async with served(head_seconds=2.0) as running, AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(await _dial(running.url)) for _ in range(60)]
-        async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as web:
+        async with anyio.create_task_group() as tasks, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
             for number, stream in enumerate(slow):
                 await stream.send(HEAD[: 5 + number % 30])
                 tasks.start_soon(_drip, stream)
@@ -73,7 +73,7 @@ async def test_streams_are_not_put_out_for_whoever_comes() -> None:
     async with (
         served(most_connections=4) as running,
         AsyncExitStack() as stack,
-        httpx2.AsyncClient() as web,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
         web.stream("GET", f"{running.url}/sse") as stream,
     ):
         lines = stream.aiter_lines()
@@ -89,7 +89,11 @@ async def test_streams_are_not_put_out_for_whoever_comes() -> None:
 
 
 async def test_one_stream_too_many_is_told_to_come_again() -> None:
-    async with served(max_streams=2) as running, httpx2.AsyncClient() as web, AsyncExitStack() as stack:
+    async with (
+        served(max_streams=2) as running,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+        AsyncExitStack() as stack,
+    ):
         for _ in range(2):
             stream = await stack.enter_async_context(web.stream("GET", f"{running.url}/sse"))
             assert stream.status_code == 200

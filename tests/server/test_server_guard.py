@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from support.deadlines import HANG_SECONDS
 from support.mcp_server import served
 
 from plex_companion.server.auth.config import AuthConfig
@@ -62,7 +63,7 @@ async def _status(url: str, method: str = "GET", **headers: str) -> int:
 
 async def _ask(url: str, method: str = "GET", **headers: str) -> httpx2.Response:
     """The head of the answer; streams are not read."""
-    async with httpx2.AsyncClient() as web, web.stream(method, url, headers=headers) as answer:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web, web.stream(method, url, headers=headers) as answer:
         return answer
 
 
@@ -102,7 +103,7 @@ async def test_without_the_token_no_route_answers(locked: Served, given: str | N
     ("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/healthz", 405), ("GET", "/echo", 405)]
 )
 async def test_what_is_not_there_is_told_as_json(running: Served, method: str, path: str, status: int) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.request(method, running.url + path)
     assert (answer.status_code, list(answer.json())) == (status, ["error"])
     assert ("allow" in answer.headers) == (status == 405)
@@ -129,19 +130,19 @@ async def test_programs_that_know_only_names_and_passwords_may_give_the_token_as
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_large_body_is_refused(running: Served, path: str, chunked: bool) -> None:
     content: Any = _chunks() if chunked else b"x" * (5 * 1024 * 1024)
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.post(running.url + path, content=content)
     assert answer.status_code == 413
 
 
 async def test_a_body_within_the_limit_arrives_whole(running: Served) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.post(f"{running.url}/echo", content=b"x" * (4 * 1024 * 1024))
     assert answer.text == str(4 * 1024 * 1024)
 
 
 async def test_health_is_told(running: Served) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{running.url}/healthz")
     assert answer.json() == {"ok": True}
 

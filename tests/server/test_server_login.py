@@ -59,7 +59,7 @@ async def running() -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def browser(running: Served) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=running.url, headers=PAGE) as web:
+    async with httpx2.AsyncClient(base_url=running.url, headers=PAGE, timeout=HANG_SECONDS) as web:
         yield web
 
 
@@ -89,7 +89,7 @@ async def test_the_style_of_the_page_is_the_one_its_policy_allows(browser: httpx
 
 
 async def test_a_program_is_asked_for_a_bearer_token(running: Served) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         asked = await web.get(f"{running.url}/", headers={"accept": "application/json"})
     assert asked.json() == {"error": "This server needs a bearer token."}
 
@@ -108,7 +108,7 @@ async def test_the_token_opens_the_house_and_the_browser_is_sent_on(browser: htt
 async def test_behind_tls_the_cookie_is_for_tls_alone(running: Served, reported: dict[str, str]) -> None:
     host = running.url.removeprefix("http://")
     headers = {name: value.format(host=host) for name, value in reported.items()}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.post(f"{running.url}/login", data={"token": TOKEN}, headers=headers)
     assert answer.headers["set-cookie"].startswith("__Host-")
     assert answer.headers["set-cookie"].endswith("; Secure")
@@ -130,7 +130,7 @@ async def test_changing_the_token_ends_every_cookie(browser: httpx2.AsyncClient)
 async def test_a_cookie_that_is_a_day_old_is_renewed_on_the_way(running: Served) -> None:
     cookies = Cookies(TOKEN, now=lambda: time.time() - 2 * DAY_SECONDS)
     given = {"cookie": f"{cookies.name}={cookies.issue()}"}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{running.url}/", headers=given)
         assert answer.headers["set-cookie"].startswith(f"{cookies.name}=")
         fresh = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
@@ -156,7 +156,7 @@ async def test_every_wrong_token_waits_longer_whichever_way_it_comes() -> None:
         served(
             extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.1))
         ) as running,
-        httpx2.AsyncClient(base_url=running.url) as web,
+        httpx2.AsyncClient(base_url=running.url, timeout=HANG_SECONDS) as web,
     ):
         began = anyio.current_time()
         for wait in (0.0, 0.0, 0.1, 0.2):
@@ -172,7 +172,7 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
     failures = LoginThrottle(first_seconds=8.0)
     async with (
         served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running,
-        httpx2.AsyncClient(base_url=running.url) as web,
+        httpx2.AsyncClient(base_url=running.url, timeout=HANG_SECONDS) as web,
         anyio.create_task_group() as tasks,
     ):
         await _log_in(web)
@@ -183,7 +183,9 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
         with anyio.fail_after(HANG_SECONDS):
             while not failures.is_throttled("127.0.0.1"):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
-        refused = await httpx2.AsyncClient().get(f"{running.url}/", headers={"authorization": "Bearer wrong"})
+        refused = await httpx2.AsyncClient(timeout=HANG_SECONDS).get(
+            f"{running.url}/", headers={"authorization": "Bearer wrong"}
+        )
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
         assert (await _log_in(web, "wrong")).status_code == 429
         assert (await web.get("/")).text == "a page"
@@ -194,7 +196,7 @@ async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at
     failures = LoginThrottle()
     async with (
         served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running,
-        httpx2.AsyncClient(base_url=running.url) as web,
+        httpx2.AsyncClient(base_url=running.url, timeout=HANG_SECONDS) as web,
         httpx2.AsyncClient(
             base_url=running.url, transport=httpx2.AsyncHTTPTransport(local_address="127.0.0.2")
         ) as other,
@@ -216,7 +218,7 @@ async def test_no_credentials_at_all_are_no_wrong_token() -> None:
     failures = LoginThrottle()
     async with served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running:
         for _ in range(5):
-            async with httpx2.AsyncClient() as web:
+            async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
                 await web.get(f"{running.url}/")
     assert len(failures) == 0
 
@@ -229,7 +231,7 @@ async def test_logging_out_ends_the_visit_here_and_for_whoever_has_copied_the_co
     answer = await browser.post("/logout", headers={"sec-fetch-site": "same-origin"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert (await browser.get("/")).status_code == 401
-    async with httpx2.AsyncClient(cookies=copied) as thief:
+    async with httpx2.AsyncClient(cookies=copied, timeout=HANG_SECONDS) as thief:
         assert (await thief.get(f"{running.url}/")).status_code == 401
 
 
@@ -263,14 +265,14 @@ async def test_our_own_pages_may_write(browser: httpx2.AsyncClient, running: Ser
 async def test_a_password_that_a_browser_repeats_by_itself_writes_nothing_for_other_pages(
     running: Served, headers: dict[str, str]
 ) -> None:
-    async with httpx2.AsyncClient(auth=("anyone", TOKEN)) as web:
+    async with httpx2.AsyncClient(auth=("anyone", TOKEN), timeout=HANG_SECONDS) as web:
         assert (await web.post(f"{running.url}/press", headers=headers)).status_code == 403
         assert (await web.post(f"{running.url}/press")).text == "pressed", "a program says nothing of pages"
 
 
 async def test_a_bearer_token_writes_from_anywhere(running: Served) -> None:
     headers = {"authorization": f"Bearer {TOKEN}", "origin": "http://localhost:9"}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         assert (await web.post(f"{running.url}/press", headers=headers)).text == "pressed"
 
 
@@ -297,7 +299,10 @@ def test_a_path_of_ours_is_kept() -> None:
 
 
 async def test_without_a_token_there_is_nothing_to_log_in_to() -> None:
-    async with served(extra_routes=ROUTES) as running, httpx2.AsyncClient(base_url=running.url) as web:
+    async with (
+        served(extra_routes=ROUTES) as running,
+        httpx2.AsyncClient(base_url=running.url, timeout=HANG_SECONDS) as web,
+    ):
         for method in ("GET", "POST"):
             answer = await web.request(method, "/login")
             assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -320,7 +325,10 @@ EVERYWHERE = ("/", "/login", "/healthz", "/healthz/live", "/nowhere", "/press", 
 @pytest.mark.parametrize("path", EVERYWHERE)
 @pytest.mark.parametrize("headers", [{}, {"host": "evil.example"}, {"authorization": f"Bearer {TOKEN}"}])
 async def test_every_answer_tells_browsers_to_be_careful(running: Served, path: str, headers: dict[str, str]) -> None:
-    async with httpx2.AsyncClient() as web, web.stream("GET", running.url + path, headers=headers) as answer:
+    async with (
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+        web.stream("GET", running.url + path, headers=headers) as answer,
+    ):
         said: Any = answer.headers
     assert said["x-content-type-options"] == "nosniff"
     assert said["x-frame-options"] == "DENY"
@@ -338,14 +346,17 @@ async def test_a_page_keeps_its_own_policy_and_is_framed_by_nobody(browser: http
 
 
 async def test_those_who_restart_what_hangs_need_no_token(running: Served) -> None:
-    async with httpx2.AsyncClient(base_url=running.url) as web:
+    async with httpx2.AsyncClient(base_url=running.url, timeout=HANG_SECONDS) as web:
         assert (await web.get("/healthz/live")).json() == {"status": "ok"}
         assert (await web.get("/healthz/ready")).status_code == 200
         assert (await web.get("/healthz")).status_code == 401
 
 
 async def test_what_is_missing_is_told_with_503() -> None:
-    async with served(missing=lambda: {"storage": "degraded"}) as running, httpx2.AsyncClient() as web:
+    async with (
+        served(missing=lambda: {"storage": "degraded"}) as running,
+        httpx2.AsyncClient(timeout=HANG_SECONDS) as web,
+    ):
         answer = await web.get(f"{running.url}/healthz/ready")
         assert answer.status_code == 503
         assert answer.json() == {"status": "not ready", "storage": "degraded"}
@@ -354,7 +365,7 @@ async def test_what_is_missing_is_told_with_503() -> None:
 
 async def test_beyond_loopback_bare_addresses_are_our_names_and_foreign_names_are_not() -> None:
     entry = AuthConfig(token=TOKEN, any_address=True)
-    async with served(entry=entry) as running, httpx2.AsyncClient() as web:
+    async with served(entry=entry) as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         for host, status in (
             ("192.168.1.5:3001", 200),
             ("[fd00::1]:3001", 200),

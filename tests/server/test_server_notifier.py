@@ -189,7 +189,7 @@ def test_the_addresses_of_all_clients_together_are_bounded() -> None:
 @pytest.mark.parametrize("stuffing", [{"id": "i" * 3_000}, {"extra": "e" * 2_500_000}, {"blank": " " * 2_500_000}])
 async def test_a_listen_request_that_would_fill_the_memory_is_refused(stuffing: dict[str, str]) -> None:
     message = _build_listen([LAMP], stuffing.get("id", 1), stuffing.get("extra", ""))
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         body = json.dumps(message) + stuffing.get("blank", "")
         with anyio.fail_after(HANG_SECONDS):
             answer = await web.post(f"{running.url}/mcp", content=body, headers=LISTEN_HEADERS)
@@ -198,7 +198,7 @@ async def test_a_listen_request_that_would_fill_the_memory_is_refused(stuffing: 
 
 
 async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> None:
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = await _initialized(web, running)
         await _post(web, running, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
         running.lamp_server.set_level(1)
@@ -211,7 +211,7 @@ async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> 
 
 
 async def test_what_went_into_a_stream_that_broke_is_told_again_on_the_next() -> None:
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = await _initialized(web, running)
         await _post(web, running, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
         async with web.stream("GET", f"{running.url}/mcp", headers=headers):
@@ -223,7 +223,7 @@ async def test_what_went_into_a_stream_that_broke_is_told_again_on_the_next() ->
 
 
 async def test_a_session_that_vanished_costs_one_place_in_a_set() -> None:
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = await _initialized(web, running)
         await _post(web, running, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
         async with connected(transport_to(running.url, "sse"), LEGACY, LAMP) as (_, updates):
@@ -274,7 +274,7 @@ async def test_closing_amid_a_round_of_deliveries_loses_none() -> None:
 
 
 async def test_a_get_stream_that_is_open_before_the_first_subscription_carries_its_updates() -> None:
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = await _initialized(web, running, handshake=False)
         async with web.stream("GET", f"{running.url}/mcp", headers=headers) as stream:
             await until(lambda: running.notifier.count().get_streams == 1)
@@ -288,7 +288,7 @@ async def test_a_get_stream_that_is_open_before_the_first_subscription_carries_i
 
 
 async def test_a_session_that_ends_ends_its_stream() -> None:
-    async with served() as running, httpx2.AsyncClient() as web:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         headers = await _initialized(web, running)
         async with web.stream("GET", f"{running.url}/mcp", headers=headers) as stream:
             await until(lambda: running.notifier.count().pumps == 1)
@@ -406,7 +406,7 @@ async def _deaf_session(deaf: socket.socket, running: Served, uris: list[str]) -
         head += deaf.recv(1000)
     path = head.decode().partition("data: ")[2].split()[0]
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "deaf", "version": "0"}}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
 
         async def post(method: str, params: dict[str, Any], **extra: int) -> None:
             body = {"jsonrpc": "2.0", "method": method, "params": params, **extra}

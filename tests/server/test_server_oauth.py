@@ -77,7 +77,7 @@ async def _post(
     running: Served, token: str | None, body: Any = HELLO, path: str = "/mcp", **more: str
 ) -> httpx2.Response:
     headers = {**ACCEPT, **({"authorization": f"Bearer {token}"} if token else {}), **more}
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         return await web.post(running.url + path, json=body, headers=headers)
 
 
@@ -339,7 +339,7 @@ async def test_without_a_token_a_client_is_told_where_to_get_one(running: Served
 async def test_the_metadata_names_resource_issuer_and_scopes_to_everyone(
     running: Served, issuer: SmallIssuer, resource: str
 ) -> None:
-    async with httpx2.AsyncClient() as web:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{running.url}/.well-known/oauth-protected-resource/{resource}")
     reported = answer.json()
     assert reported["resource"] == f"{PUBLIC}/{resource}"

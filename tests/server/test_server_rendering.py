@@ -105,7 +105,7 @@ async def _over_stdio(era: str) -> AsyncIterator[RawClient]:
 
 @asynccontextmanager
 async def _over_sse(era: str) -> AsyncIterator[RawClient]:
-    async with served() as running, httpx2.AsyncClient() as web, anyio.create_task_group() as tasks:
+    async with served() as running, httpx2.AsyncClient(timeout=HANG_SECONDS) as web, anyio.create_task_group() as tasks:
         paths: list[str] = []
 
         async def send(message: dict[str, Any]) -> None:

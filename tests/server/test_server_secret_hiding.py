@@ -14,6 +14,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from support.deadlines import HANG_SECONDS
 from support.mcp_server import served
 
 from plex_companion.commands.output import FilteredStream
@@ -71,14 +72,14 @@ ANSWERS = {
 async def test_no_route_of_the_http_application_lets_a_secret_out(path: str) -> None:
     async with served(extra_routes=[Route(path, ANSWERS[path][0])]) as running:
         running.lamp_server.server.secrets.add(SECRET)
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as client:
             assert (await client.get(running.url + path)).text == ANSWERS[path][1]
 
 
 async def test_pictures_pass_as_they_are() -> None:
     async with served(extra_routes=[Route("/picture", _answer_picture)]) as running:
         running.lamp_server.server.secrets.add(SECRET)
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=HANG_SECONDS) as client:
             assert (await client.get(f"{running.url}/picture")).content == PICTURE
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.tools import tools_home
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def test_a_pin_that_the_owner_sets_is_asked_for_and_no_longer_when_it_is_t
     async with tools_home(tmp_path) as tools:
         pip = next(user for user in tools.demo.state.users.values() if user.name == "Pip")
         path = f"{tools.demo.url}/api/v2/home/users/restricted/{pip.cloud_id}"
-        async with httpx2.AsyncClient(headers={"X-Plex-Token": tools.demo.token}) as plex_tv:
+        async with httpx2.AsyncClient(headers={"X-Plex-Token": tools.demo.token}, timeout=HANG_SECONDS) as plex_tv:
             assert (await plex_tv.post(f"{path}?pin=4321")).is_success
             for wrong in ({}, {"pin": "1234"}):
                 error = await tools.refused("watchlist_list", username="Pip", **wrong)
