@@ -11,6 +11,7 @@ import anyio
 import pytest
 from support.application import settings_for
 from support.deadlines import HANG_SECONDS
+from support.free_port import find_free_port
 from support.several_processes import FAST
 from test_processes_owners import NOWHERE
 
@@ -85,7 +86,7 @@ async def test_a_refused_token_leaves_no_database_behind(folder: Path) -> None:
 
 
 async def test_what_was_kept_in_memory_is_in_the_file_after_the_first_answer(folder: Path) -> None:
-    async with open_demo(alive=False) as gone:
+    async with open_demo(alive=False, port=find_free_port()) as gone:
         settings = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
     path = find_database_path(settings)
@@ -103,7 +104,7 @@ async def test_what_was_kept_in_memory_is_in_the_file_after_the_first_answer(fol
 
 
 async def test_of_two_that_waited_in_memory_one_listens_and_the_other_follows(folder: Path) -> None:
-    async with open_demo(alive=False) as gone:
+    async with open_demo(alive=False, port=find_free_port()) as gone:
         settings = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
     path = find_database_path(settings)
@@ -124,7 +125,7 @@ async def test_where_no_file_can_be_created_it_goes_on_in_memory_and_says_so(dem
         async with opened(settings):
             pass
     remove(folder)
-    async with open_demo(alive=False) as gone:
+    async with open_demo(alive=False, port=find_free_port()) as gone:
         waiting = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
     path = find_database_path(waiting)

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from support.application import settings_for
 from support.deadlines import HANG_SECONDS
+from support.free_port import find_free_port
 from support.several_processes import Member, member, rows
 
 from plex_companion.cli import _find_expected_error
@@ -101,9 +102,9 @@ async def test_the_same_server_under_another_address_is_the_same(demo: Demo, tmp
 
 
 async def test_a_server_that_was_installed_anew_keeps_its_database(tmp_path: Path) -> None:
-    async with open_demo(alive=False) as demo:
+    port = find_free_port()
+    async with open_demo(alive=False, port=port) as demo:
         await received(demo, tmp_path)
-        port = int(demo.url.rsplit(":", 1)[1])
     async with cabin(port) as anew, member(anew, tmp_path) as one:
         await one.live()
         assert one.companion.state.server
@@ -111,7 +112,7 @@ async def test_a_server_that_was_installed_anew_keeps_its_database(tmp_path: Pat
 
 
 async def test_a_server_that_is_away_at_its_own_address_is_waited_for(tmp_path: Path) -> None:
-    async with open_demo(alive=False) as gone:
+    async with open_demo(alive=False, port=find_free_port()) as gone:
         await received(gone, tmp_path)
     async with member(gone, tmp_path) as one:
         assert one.listens
