@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -95,6 +96,13 @@ async def test_without_a_chronicle_nothing_is_said_of_one(household: Household, 
     assert [line.split()[1] for line in written.getvalue().splitlines()[:-1]][-1] == "database"
 
 
+async def until_nobody_leads(postgres: Postgres) -> None:
+    """PostgreSQL frees the lock of a machine that has ended a moment later."""
+    with anyio.fail_after(HANG_SECONDS):
+        while postgres.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"):  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await anyio.sleep(0.02)
+
+
 async def test_doctor_says_what_is_in_postgresql_and_what_is_wrong(
     household: Household, demo: Demo, tmp_path: Path, postgres: Postgres, group: str
 ) -> None:
@@ -108,6 +116,7 @@ async def test_doctor_says_what_is_in_postgresql_and_what_is_wrong(
     assert "PostgreSQL answers. The chronicle has the entries 1 to " in words
     assert "A machine leads." in words
     await household.end("first")
+    await until_nobody_leads(postgres)
     code, words = await examine(demo, tmp_path / "first", postgres.dsn, group)
     assert (code, "this machine lacks 0 entries. No machine leads." in words) == (0, True)
     code, words = await examine(demo, tmp_path / "first", postgres.dsn_of("postgres", password="another-one"), group)
@@ -160,7 +169,7 @@ async def test_neither_the_address_nor_the_password_is_logged_or_shown(
     await first.until_soon(lambda: first.companion.chronicle and not first.companion.chronicle.problem)
     assert "PostgreSQL" in shown
     assert PASSWORD not in shown
-    assert str(postgres.port) not in shown
+    assert not re.search(rf"(?<!\d){postgres.port}(?!\d)", shown), "as a number of its own: longer ones may hold it"
     assert "127.0.0.1" not in str(first.companion.chronicle)
 
 

@@ -195,9 +195,10 @@ async def test_a_broker_that_is_killed_gets_everything_again_and_the_companion_g
         await broker.start()
         async with subscribe(broker) as again:
             await online(again)
-            assert again.configs == {**got.configs, **again.configs}
-            assert shown(again, name_player(demo))["Playback"] == "playing"
-            assert shown(again, "Plex Companion")["Streams"] == 1
+            # Where it was quicker than this client, the broker has kept everything, and sends it in an order of its own.
+            await again.until(lambda: got.configs.keys() <= again.configs.keys())
+            await again.until(lambda: shown(again, name_player(demo)).get("Playback") == "playing")
+            await again.until(lambda: shown(again, "Plex Companion").get("Streams") == 1)
 
 
 @pytest.mark.slow

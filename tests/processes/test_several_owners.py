@@ -61,10 +61,8 @@ async def test_fewer_or_other_servers_than_the_process_that_listens_has_are_refu
         assert CABIN in await refused(tmp_path, attic)
         assert one.listens
         await all_live(one)
-    assert rows(tmp_path, "SELECT machine_identifier FROM servers WHERE length(machine_identifier) = 40") == [
-        (CABIN,),
-        (DEN,),
-    ]
+    sql = "SELECT machine_identifier FROM servers WHERE length(machine_identifier) = 40 ORDER BY 1"
+    assert rows(tmp_path, sql) == [(CABIN,), (DEN,)]
 
 
 async def test_another_household_is_refused_when_nobody_listens(

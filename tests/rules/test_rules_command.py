@@ -222,12 +222,13 @@ async def test_beside_a_running_companion_the_process_that_listens_saves_them(de
         await one.live()
         settings = one.companion.settings
         await import_rules(settings, tmp_path / "late.json", enable=True)
-        assert get_rules(one.companion).stored[1].enabled
+        # The command has seen it on the disk, where it is a moment before it is shown.
+        await one.until(lambda: [rule.enabled for rule in get_rules(one.companion).stored.values()] == [True])
         demo.start()
         await one.until(lambda: get_rules(one.companion).stored[1].fired == 1)
         assert "fired 1 time" in await list_rules(settings)
         await switch(settings, "late", enabled=False)
-        assert not get_rules(one.companion).stored[1].enabled
+        await one.until(lambda: not get_rules(one.companion).stored[1].enabled)
 
 
 async def test_beside_a_running_companion_a_file_is_saved_as_a_whole_or_not_at_all(demo: Demo, tmp_path: Path) -> None:
@@ -245,9 +246,9 @@ async def test_beside_a_running_companion_a_file_is_saved_as_a_whole_or_not_at_a
             await switch(settings, "late", enabled=True)  # somebody is quicker
             with pytest.raises(Conflict, match="Nothing was imported"):
                 await send_request(cache, settings, planned)
-        assert {rule.name: rule.enabled for rule in get_rules(one.companion).stored.values()} == {
-            "Late": True,
-            "Long": False,
-        }
+        enabled = {"Late": True, "Long": False}
+        await one.until(
+            lambda: {rule.name: rule.enabled for rule in get_rules(one.companion).stored.values()} == enabled
+        )
         assert (await import_rules(settings, rules, enable=False)).endswith("1 added, 1 changed, 0 unchanged.")
-        assert len(get_rules(one.companion).stored) == 3
+        await one.until(lambda: len(get_rules(one.companion).stored) == 3)
