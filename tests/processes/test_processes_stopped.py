@@ -138,9 +138,11 @@ async def test_a_listener_stopped_within_a_transaction_is_replaced_and_nothing_i
         await until(partial(listens, tmp_path, first.pid))
         async with run_program(tmp_path, *serving(demo, tmp_path)) as second:
             url = await address(second)
-            os.kill(first.pid, signal.SIGSTOP)
-            with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as stopped:
-                stopped.execute("BEGIN IMMEDIATE")
+            with closing(
+                sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None, timeout=HANG_SECONDS)
+            ) as stopped:
+                stopped.execute("BEGIN IMMEDIATE")  # first, or it might be stopped with a lock of its own
+                os.kill(first.pid, signal.SIGSTOP)
                 await until(lambda: health(url) == ("listener", "live", "degraded"))
                 session = demo.start()
                 os.kill(first.pid, signal.SIGCONT)
