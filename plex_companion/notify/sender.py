@@ -72,6 +72,7 @@ class SenderParts:
 class SendingEnd:
     """Lets the program end between messages rather than in one, whose acceptance would not be recorded."""
 
+    seconds: float = CLOSING_SECONDS
     _closing: bool = False
     _sending: int = 0
     _idle: anyio.Event = field(default_factory=anyio.Event)
@@ -79,7 +80,7 @@ class SendingEnd:
     async def close(self) -> None:
         """Let nothing more be sent, and wait a moment for what is."""
         self._closing = True
-        with anyio.move_on_after(CLOSING_SECONDS):
+        with anyio.move_on_after(self.seconds):
             while self._sending:
                 self._idle = anyio.Event()
                 await self._idle.wait()

@@ -94,7 +94,7 @@ async def test_who_writes_meanwhile_does_not_wait_for_the_end_nor_make_a_backup_
             while not done.is_set():
                 written += 1
                 await cache.write([journaled(3_000 + written)], SERVER, START)
-        assert written > 5
+        assert written > 1, "a write has ended before the backup"
         seen = rows_of(made[0].path, "SELECT count(*), max(id) FROM events")
         assert seen[0][0] == seen[0][1], "one moment, whole"
 

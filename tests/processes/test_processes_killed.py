@@ -129,6 +129,5 @@ async def test_under_load_no_kill_loses_or_doubles_a_row_or_a_play_and_every_sur
         it = await run_kill_test(tmp_path, processes=3, kills=2, pause=1)
     assert list_problems(it) == []
     assert len(it.kills) == 2
-    assert len(it.marks) > 200
-    assert len(list_lost_marks(it)) < len(it.marks) / 2
+    assert len(it.marks) - len(list_lost_marks(it)) > 200, "so many were heard, however long nobody listened"
     assert len(it.played) > 10

@@ -118,14 +118,18 @@ async def sending(
     rate: int = 5,
     timeouts: SenderTimeouts | None = None,
     begin_at: int = 0,
+    closing: float = HANG_SECONDS,
 ) -> AsyncIterator[Outbox]:
-    """Send to these targets while the block does. The clock begins `begin_at` milliseconds after `START`."""
+    """Send to these targets while the block does. The clock begins `begin_at` milliseconds after `START`.
+
+    What is being sent at the end is waited for, `closing` seconds at most.
+    """
     async with open_cache(folder / "cache.sqlite3") as cache, anyio.create_task_group() as tasks:
         live = Live(await load_state(cache, Moment(START + begin_at, begin_at)))
         queues, wake_up = EventQueues(live.states, 1_000, live.counters), WakeUp()
         services = open_services(targets)
         counts = {service.name: TargetCounts() for service in services}
-        it = Outbox(live, queues.first, cache, wake_up, counts, speed, begin_at)
+        it = Outbox(live, queues.first, cache, wake_up, counts, speed, begin_at, end=SendingEnd(closing))
         it.next_id = next(iter(live.states.values())).ids.delivery
 
         def announce(_: Mapping[str, Sequence[Effect]], __: TouchedUris) -> None:

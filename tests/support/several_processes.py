@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment
 
 
-FAST = ListenerTimeouts(ping=20, pong=20, merge=0.05, failed=0.1, settled=0.0, waits=quick)
+FAST = ListenerTimeouts(ping=20, pong=20, merge=0.05, late=20, failed=0.1, settled=0.0, waits=quick)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
