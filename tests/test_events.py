@@ -315,14 +315,12 @@ def test_every_kind_of_frame_has_a_class_of_its_own() -> None:
 KINDS = sorted({line["frame"].get("NotificationContainer", line["frame"])["type"] for line in INVENTED})
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary())
 @example("\ud800")
 def test_no_text_and_no_bytes_can_make_parsing_raise(text: str | bytes) -> None:
     assert all(isinstance(event, Malformed) for event in parse_frame(text))
 
 
-@settings(deadline=None)
 @given(JSON, st.sampled_from(KINDS))
 def test_no_json_can_make_parsing_raise(value: object, kind: str) -> None:
     parse_frame(json.dumps(value))
@@ -332,7 +330,7 @@ def test_no_json_can_make_parsing_raise(value: object, kind: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches=st.lists(st.lists(mutated(), max_size=6), min_size=1, max_size=3))
 async def test_no_mutated_frame_stops_the_road_to_the_disk(
     batches: list[list[str]], tmp_path_factory: pytest.TempPathFactory

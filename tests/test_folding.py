@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plex_companion.names.folding import compose, fold, fold_closely
@@ -76,20 +76,17 @@ def test_a_decomposed_title_is_composed() -> None:
     assert compose("U\u0308ber") == "Über"
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_folding_twice_changes_nothing(text: str) -> None:
     once = fold(text)
     assert fold(once) == once
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_the_forms_of_unicode_fold_to_one(text: str) -> None:
     assert fold(unicodedata.normalize("NFC", text)) == fold(unicodedata.normalize("NFD", text))
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1))
 def test_letters_and_digits_never_fold_to_nothing(text: str) -> None:
     assert fold(text)

@@ -259,9 +259,7 @@ def _grown(entry: Callable[[str], object], head: str, piece: str, size: int) -> 
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-@settings(
-    max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=12, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 @given(head=st.sampled_from(HEADS), piece=HOSTILE)
 @example(head="@", piece="a")
 @example(head="@", piece="a.")

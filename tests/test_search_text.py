@@ -27,7 +27,7 @@ def finds(text: str, wanted: str) -> bool:
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS)
 def test_every_text_is_found_by_itself_and_by_each_of_its_words(text: str) -> None:
     for wanted in (text, *text.split()):
@@ -35,14 +35,14 @@ def test_every_text_is_found_by_itself_and_by_each_of_its_words(text: str) -> No
             assert finds(text, wanted)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text("斗罗大陆の東", min_size=1, max_size=8), st.data())
 def test_any_run_of_characters_without_spaces_is_found_and_no_other(text: str, data: st.DataObject) -> None:
     wanted = data.draw(st.text("斗罗大陆の東", min_size=1, max_size=3))
     assert finds(text, wanted) == (wanted in text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text("ab c", min_size=1, max_size=10), st.text("abc", min_size=1, max_size=3))
 def test_a_spaced_word_is_found_by_its_beginning_only(text: str, wanted: str) -> None:
     assert finds(text, wanted) == any(word.startswith(wanted) for word in text.split())

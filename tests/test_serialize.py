@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plex_companion.cache.rows import build_play_row
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-@settings(deadline=None)
 @given(st.integers(0, LAST_MS))
 @example(0)
 @example(LAST_MS)
@@ -39,7 +38,6 @@ def _build_any(model: type[Struct]) -> st.SearchStrategy[Any]:
     return st.builds(model, **dict.fromkeys(model.__struct_fields__, ...))
 
 
-@settings(deadline=None)
 @given(_build_any(Item), st.none() | _build_any(User), st.none() | _build_any(Player))
 def test_a_play_describes_item_user_and_player_as_its_session_does(
     item: Item, user: User | None, player: Player | None

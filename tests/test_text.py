@@ -7,7 +7,7 @@ import re
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plex_companion import text
@@ -44,7 +44,6 @@ def test_control_bidi_and_half_characters_go_and_the_rest_stays(said: str, kept:
     assert clean(said) == kept
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(value: str) -> None:
     once = clean(value)
@@ -205,19 +204,16 @@ def mask_without_shortcut(said: str) -> str:
     return text._ADDRESS.sub(HIDDEN, text._EMAIL.sub(lambda found: HIDDEN if found[1] else found[0], said))
 
 
-@settings(deadline=None)
 @given(suspicious() | st.text())
 def test_no_secret_passes_that_the_patterns_alone_would_hide(said: str) -> None:
     assert redact(said) == redact_without_shortcut(said)
 
 
-@settings(deadline=None)
 @given(suspicious() | st.text(alphabet="0123456789.\u0661a @"))
 def test_no_address_passes_that_the_patterns_alone_would_mask(said: str) -> None:
     assert mask(said) == mask_without_shortcut(said)
 
 
-@settings(deadline=None)
 @given(suspicious() | st.text() | st.sampled_from([one.upper() for one in text.SECRET_NAMES]))
 def test_a_harmless_text_holds_nothing_to_hide_and_no_name_of_a_secret(said: str) -> None:
     if is_harmless(said):
@@ -287,7 +283,6 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON_VALUES)
 def test_the_fast_encoder_says_the_same(value: object) -> None:
     assert json.loads(encode_finite(value)) == json.loads(encode_json(value))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plex_companion.errors import Invalid
@@ -67,7 +67,6 @@ def test_anything_else_is_refused_with_the_valid_forms_named(text: str) -> None:
     assert len(refused.value.message) < 400
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_no_text_breaks_it(text: str) -> None:
     try:
@@ -77,7 +76,6 @@ def test_no_text_breaks_it(text: str) -> None:
     assert at >= 0
 
 
-@settings(deadline=None)
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001 - zones follow
 def test_what_is_written_in_any_zone_is_read_as_the_same_instant(at: datetime, hours: int) -> None:
     there = at.replace(tzinfo=UTC).astimezone(tz=None) + timedelta(hours=hours)

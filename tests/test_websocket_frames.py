@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 from support.demo_clients import everything_of, listening
@@ -231,13 +231,11 @@ def generated(draw: st.DrawFn) -> bytes:
     ).encode(errors="surrogatepass")
 
 
-@settings(deadline=None)
 @given(generated())
 def test_a_generated_frame_gives_the_same_events_both_ways(data: bytes) -> None:
     assert_both_ways_agree(data)
 
 
-@settings(deadline=None)
 @given(mutated())
 def test_a_mutated_frame_gives_the_same_events_both_ways(text: str) -> None:
     assert_both_ways_agree(text.encode())
@@ -255,7 +253,6 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(deadline=None)
 @given(damaged() | st.binary())
 @example(b"")
 def test_a_damaged_frame_gives_the_same_events_both_ways(data: bytes) -> None:

@@ -41,7 +41,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plays=PLAYS, gone=st.sets(st.integers(1, 5)))
 def test_roll_ups_and_the_title_index_agree_with_a_recount_whatever_is_written(
     path: Path, plays: list[dict[str, object]], gone: set[int]

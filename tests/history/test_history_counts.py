@@ -132,7 +132,7 @@ EDGES = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ends=st.tuples(EDGES, EDGES), by=st.sampled_from(KINDS))
 async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, ends: tuple[int, int], by: By) -> None:
     window = Window(min(ends), max(ends))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from support.recorded_plays import (
@@ -175,7 +175,6 @@ OUTAGES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(OUTAGES, st.integers(0, 99), st.integers(0, 99))
 def test_outages_that_overlap_are_one_and_cover_what_they_covered(found: list[Outage], a: int, b: int) -> None:
     window = Window(min(a, b), max(a, b))

@@ -83,7 +83,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("zones") / "cache.sqlite3", plays=rows)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=st.sampled_from((*ZONES, LORD_HOWE)), ends=st.tuples(st.integers(0, 14 * DAY), st.integers(0, 14 * DAY)))
 async def test_any_window_in_any_zone_is_counted_as_a_clock_there_counts(
     path: Path, name: str, ends: tuple[int, int]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.random_scripts import Machine, write_script
@@ -90,7 +90,7 @@ def check_rest(found: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 120))
 def test_over_restarts_takeovers_and_repeated_frames_each_occurrence_is_written_once_and_in_order(
     seed: int, steps: int

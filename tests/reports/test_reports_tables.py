@@ -75,7 +75,7 @@ def drawn(command: str, answer: list[Body], width: int) -> list[str]:
     return captured.get().splitlines()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(width=st.integers(40, 200), command=st.sampled_from(COMMANDS))
 def test_no_line_is_wider_than_the_terminal_and_no_word_of_strangers_breaks_one(
     bodies: dict[str, list[Body]], width: int, command: str

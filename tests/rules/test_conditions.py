@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plex_companion.errors import Invalid
@@ -378,7 +378,6 @@ CONDITIONS = st.tuples(st.recursive(compare(), combine, max_leaves=20), st.integ
 
 
 @given(CONDITIONS)
-@settings(deadline=None)
 def test_whatever_is_accepted_costs_little(made: tuple[str, int]) -> None:
     source, times = made
     began = time.process_time()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.deadlines import HANG_SECONDS
@@ -235,7 +235,7 @@ def check_waits_and_rests(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 80))
 def test_a_rule_fires_once_whatever_is_killed_when(seed: int, steps: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plex_companion.commands.setup.hosts import (
@@ -78,7 +78,6 @@ def test_what_was_there_stays_in_its_order_and_indentation(indent: int | str) ->
     assert json.dumps(without, indent=indent) + "\n" == text
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSONS, max_size=4))
 def test_no_key_of_any_file_is_lost(whole: dict[str, Any]) -> None:
     whole.pop("mcpServers", None)

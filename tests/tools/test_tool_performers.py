@@ -128,7 +128,7 @@ NAMES = st.sampled_from([None, "Ada Kettle", "Bo Lamp"])
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=st.lists(st.tuples(st.integers(1, 3), NAMES, NAMES, st.booleans()), max_size=12))
 def test_the_index_of_performers_holds_what_the_plays_hold(
     steps: list[tuple[int, str | None, str | None, bool]], tmp_path_factory: pytest.TempPathFactory
