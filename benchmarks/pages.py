@@ -149,14 +149,15 @@ async def measure_answers(pages: list[PageFigures], web: httpx2.AsyncClient, pid
 
 
 async def measure_paints(pages: list[PageFigures], url: str, chromium: str) -> None:
-    """Measure when the largest part is painted of each page, of its copy, and of an empty page, in turn."""
+    """Measure when the largest part is painted of each page and of its copy, in turn, each after an empty page."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page(viewport={"width": 1280, "height": 900})
         for repeat in range(REPEATS + 1):
             for number, one in enumerate(pages):
-                empty = await time_paint(page, url + EMPTY)
+                await time_paint(page, url + EMPTY)
                 static = await time_paint(page, f"{url}/static/{name_copy(number)}")
+                empty = await time_paint(page, url + EMPTY)
                 paint = await time_paint(page, url + one.path)
                 if repeat:
                     one.empty_paint.append(empty)
