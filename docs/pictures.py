@@ -52,11 +52,11 @@ PAGES = (
 """Pages that are taken at the size of a laptop, by the names of their pictures."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
 MINUTE = 60_000
-ALL_SHOWN = """Promise.all([...document.images]
+ALL_SHOWN = """() => [...document.images]
     .filter((image) => { const at = image.getBoundingClientRect(); return at.top < innerHeight && at.left < innerWidth; })
-    .map((image) => image.decode()))"""
-"""Waits for the pictures in view; the others are not loaded before they come into view."""
-ALL_DRAWN = "!document.querySelector('figure[data-chart] .canvas:empty')"
+    .every((image) => image.src && image.complete)"""
+"""Whether the pictures in view are there, which are asked for after the first paint; the others are when they come into view."""
+ALL_DRAWN = "() => !document.querySelector('figure[data-chart] .canvas:empty')"
 """Whether the charts are drawn, which is after the first paint."""
 RULES = ("More than 3 streams", "Paused for 30 minutes", "Pip after 21:00", "Plex out of reach for 5 minutes")
 """The ready-made rules of the household. The last one is turned off."""
@@ -133,7 +133,7 @@ async def shoot(url: str, known: Companion, chromium: str) -> None:
             page = await browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             await page.goto(url)
             await expect(page.locator(".session[data-said]")).to_have_count(4)
-            await page.evaluate(ALL_SHOWN)
+            await page.wait_for_function(ALL_SHOWN)
             path = FOLDER / f"{name}.png"
             await page.screenshot(path=path, full_page=name == "laptop")
             _say(path)
@@ -146,7 +146,7 @@ async def _shoot_pages(browser: Browser, url: str) -> None:
     page = await browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme="light")
     for name, address in PAGES:
         await page.goto(url + address)
-        await page.evaluate(ALL_SHOWN)
+        await page.wait_for_function(ALL_SHOWN)
         await page.wait_for_function(ALL_DRAWN)
         path = FOLDER / f"{name}.png"
         await page.screenshot(path=path)
@@ -165,7 +165,7 @@ async def shoot_servers(folder: Path, chromium: str) -> None:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme="dark")
         await page.goto(url)
-        await page.evaluate(ALL_SHOWN)
+        await page.wait_for_function(ALL_SHOWN)
         path = FOLDER / "servers.png"
         await page.screenshot(path=path)
         _say(path)
