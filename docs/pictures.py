@@ -13,7 +13,7 @@ import sys
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 from playwright.async_api import async_playwright, expect
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 FOLDER = Path(__file__).parent / "pictures"
-SHOTS = (("phone", 390, 844, "dark"), ("laptop", 1280, 960, "light"), ("television", 1920, 1080, "dark"))
+SHOTS: tuple[tuple[str, int, int, Literal["dark", "light"]], ...] = (
+    ("phone", 390, 844, "dark"),
+    ("laptop", 1280, 960, "light"),
+    ("television", 1920, 1080, "dark"),
+)
 PAGES = (
     ("history", "/history"),
     ("person", "/users/1"),
