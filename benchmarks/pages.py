@@ -167,6 +167,7 @@ async def measure_paints(pages: list[PageFigures], url: str, chromium: str) -> N
 
 
 def save_copies(pages: list[PageFigures], folder: Path) -> None:
+    """Save the HTML of each page in a new folder."""
     folder.mkdir()
     for number, page in enumerate(pages):
         (folder / name_copy(number)).write_bytes(page.html)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plex_companion.companion import require_link
 from plex_companion.errors import Ambiguous, Invalid, NotFound, ToolError
 from plex_companion.resources.registry import RESOURCES, read_resource
 from plex_companion.resources.server_uris import is_of_server, lengthen
@@ -53,7 +52,7 @@ def _build_route(companion: Companion, resource: Resource) -> Route:
             if cursor is not None and not resource.paged:
                 message = f"{build_path(resource)} has only one page: leave cursor out."
                 raise Invalid(message, argument="cursor")
-            uri = _find_uri(companion, resource, request)
+            uri = _find_uri(resource, request)
             body = await read_resource(companion, uri, cursor)
         except ToolError as error:
             return Response(json.dumps(error.body()), _choose_status(error), HEADERS, media_type="application/json")
@@ -62,12 +61,11 @@ def _build_route(companion: Companion, resource: Resource) -> Route:
     return Route(build_path(resource), answer, methods=["GET"])
 
 
-def _find_uri(companion: Companion, resource: Resource, request: Request) -> str:
+def _find_uri(resource: Resource, request: Request) -> str:
     """Return the URI that an address asks for: with `?server=` that of one server.
 
     Raises:
         Invalid: the resource is not of one server, or its address names one already.
-        NotFound, Ambiguous: as `Companion.choose_server`.
     """
     uri, given = resource.expand(request.path_params), request.query_params.get("server")
     if given is None:
@@ -75,8 +73,7 @@ def _find_uri(companion: Companion, resource: Resource, request: Request) -> str
     if not is_of_server(uri):
         message = f"{request.url.path} does not take a server: leave server out."
         raise Invalid(message, argument="server")
-    link = require_link(companion.links, given)
-    return lengthen(uri, link.machine_identifier or given)
+    return lengthen(uri, given)
 
 
 def _choose_status(error: ToolError) -> HTTPStatus:

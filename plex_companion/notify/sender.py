@@ -73,6 +73,7 @@ class SendingEnd:
     """Lets the program end between messages rather than in one, whose acceptance would not be recorded."""
 
     seconds: float = CLOSING_SECONDS
+    """How long a message that is being sent is waited for."""
     _closing: bool = False
     _sending: int = 0
     _idle: anyio.Event = field(default_factory=anyio.Event)

@@ -347,7 +347,10 @@ async def test_a_picture_that_is_withheld_until_the_first_paint_has_its_own_addr
 async def test_plays_far_down_the_history_are_drawn_after_the_first_screen(it: Home, chromium: Browser) -> None:
     await it.until(lambda: it.application.companion.state.history.complete)
     async with window(chromium, f"{it.url}/history") as seen:
-        row = seen.page.locator(".play").nth(30)
+        rows = seen.page.locator(".play")
+        waits = [await rows.nth(n).evaluate("row => getComputedStyle(row).animationName") for n in (9, 10, 30)]
+        assert waits == ["none", "after-first-paint", "after-first-paint"]
+        row = rows.nth(30)
         title = await row.locator(".title").text_content()
         await row.locator(".title").click()
         await expect(seen.page.locator("h1")).to_contain_text(title or "no title")

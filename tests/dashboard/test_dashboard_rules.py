@@ -41,6 +41,14 @@ async def save(it: Home, **changes: Any) -> str:
     return max(map(str, it.application.companion.live.state.rules.stored))
 
 
+async def change(it: Home, rule_id: str) -> None:
+    """Make another rule of it, as somebody else may do while a page shows it."""
+    changed = {"name": "Anybody stops", "when": ["play.stopped"], "then": [ALERT]}
+    async with Client(it.application.server) as client:
+        answer = await client.call_tool("rule_update", {"id": rule_id, "rule": changed})
+    assert not answer.is_error, answer.content
+
+
 async def get(it: Home, path: str, status: int = 200) -> str:
     async with httpx2.AsyncClient(timeout=HANG_SECONDS) as web:
         answer = await web.get(f"{it.url}{path}", headers={"accept": HTML})
@@ -53,9 +61,9 @@ async def post(it: Home, path: str, origin: str | None = None, **fields: str) ->
         return await web.post(f"{it.url}{path}", data=fields, headers={"accept": HTML, "origin": origin or it.url})
 
 
-def read_form(page: str) -> dict[str, str]:
-    """Return the hidden fields of the only form that switches a rule."""
-    (form,) = re.findall(r'<form method="post" action="/rules/\d+/switch">.*?</form>', page, re.DOTALL)
+def read_form(page: str, what: str = "switch") -> dict[str, str]:
+    """Return the hidden fields of the only form that switches a rule, or does something else with it."""
+    (form,) = re.findall(rf'<form method="post" action="/rules/\d+/{what}">.*?</form>', page, re.DOTALL)
     return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
 
 
@@ -94,9 +102,7 @@ async def test_a_rule_is_switched_on_after_a_question_and_off_at_once(it: Home) 
 async def test_a_rule_that_was_changed_meanwhile_is_not_switched_on(it: Home) -> None:
     rule_id = await save(it)
     form = read_form(await get(it, "/rules"))
-    async with Client(it.application.server) as client:
-        changed = {"name": "Anybody stops", "when": ["play.stopped"], "then": [ALERT]}
-        await client.call_tool("rule_update", {"id": rule_id, "rule": changed})
+    await change(it, rule_id)
     answer = await post(it, f"/rules/{rule_id}/switch", **form)
     assert answer.status_code == 409
     assert "was changed meanwhile" in answer.text
@@ -210,29 +216,22 @@ async def test_no_other_site_saves_a_rule_and_only_ready_made_ones_are_saved(it:
     assert not it.application.companion.live.state.rules.stored
 
 
-def read_deletion(page: str) -> dict[str, str]:
-    (form,) = re.findall(r'<form method="post" action="/rules/\d+/delete">.*?</form>', page, re.DOTALL)
-    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
-
-
 async def test_a_rule_is_deleted_from_its_page_after_a_question(it: Home) -> None:
     rule_id = await save(it)
     page = await get(it, f"/rules/{rule_id}")
     assert "Delete this rule?" in page
-    answer = await post(it, f"/rules/{rule_id}/delete", **read_deletion(page))
+    answer = await post(it, f"/rules/{rule_id}/delete", **read_form(page, "delete"))
     assert (answer.status_code, answer.headers["location"]) == (303, "/rules")
     assert not it.application.companion.live.state.rules.stored
     assert "No rules yet." in await get(it, "/rules")
-    assert (await post(it, f"/rules/{rule_id}/delete", **read_deletion(page))).status_code == 404
+    assert (await post(it, f"/rules/{rule_id}/delete", **read_form(page, "delete"))).status_code == 404
 
 
 async def test_a_rule_that_was_changed_meanwhile_or_is_deleted_by_another_page_stays(it: Home) -> None:
     rule_id = await save(it)
-    form = read_deletion(await get(it, f"/rules/{rule_id}"))
+    form = read_form(await get(it, f"/rules/{rule_id}"), "delete")
     assert (await post(it, f"/rules/{rule_id}/delete", "http://elsewhere.example", **form)).status_code == 403
-    async with Client(it.application.server) as client:
-        changed = {"name": "Anybody stops", "when": ["play.stopped"], "then": [ALERT]}
-        await client.call_tool("rule_update", {"id": rule_id, "rule": changed})
+    await change(it, rule_id)
     answer = await post(it, f"/rules/{rule_id}/delete", **form)
     assert answer.status_code == 409
     assert "was changed meanwhile" in answer.text
